@@ -7,6 +7,7 @@ beside its figures, `NOTES: tuple[str, ...]`. A part that also wants a table of 
 
 import os
 import platform
+import sqlite3
 import statistics
 import sys
 from collections.abc import Sequence
@@ -19,9 +20,8 @@ from typing import Any, Self
 class Row:
     """One figure of ours beside the same figure of a rival from the same run.
 
-    `ours` and `rival` are in `unit`; None where it was not measured. `ratio` is ours / rival, unless the part
-    states another reading in `goal`. `goal` is text ("≤ 2.5× floor"); `ok` says if it was met, None where there
-    is no goal.
+    `ours` and `rival` are in `unit`; None where it was not measured. `ratio` is ours / rival. `goal` is text
+    ("≤ 2.5× the floor's"); `ok` says if it was met, None where there is no goal.
     """
 
     subject: str  # what was loaded: "50 calls/s", "reserve + settle, 8 holds"
@@ -124,8 +124,9 @@ def section_markdown(section: Section) -> str:
 def machine_facts() -> list[str]:
     """What a reader needs to judge the figures; no path and no host name."""
     return [
-        f"{os.cpu_count()} cores ({cpu_model()}), {memory_gib()} GiB memory, Linux {platform.release().split('-')[0]}",
-        f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite_version()}",
+        f"{os.cpu_count()} cores ({cpu_model()}), {memory_gib()} GiB memory,"
+        f" Linux {platform.release().split('-')[0]}",
+        f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         f"run at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, load average before {os.getloadavg()[0]:.2f}",
     ]
 
@@ -142,12 +143,6 @@ def cpu_model() -> str:
 def memory_gib() -> int:
     """Physical memory in GiB, rounded."""
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
-
-
-def sqlite_version() -> str:
-    import sqlite3
-
-    return sqlite3.sqlite_version
 
 
 def command_line() -> str:
