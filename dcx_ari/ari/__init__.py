@@ -1,0 +1,1 @@
+"""Asterisk's REST interface: generated types, one client, one seam (`transport.py`)."""
