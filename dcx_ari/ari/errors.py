@@ -2,6 +2,8 @@
 
     AriError
     ├── Unreachable         no connection, or no answer in time; the request may or may not have run
+    ├── AccessDenied        Asterisk refuses our user and password: trying again cannot help
+    ├── Replaced            another client connected with the name of our application: so neither can this
     ├── BadRequest          Asterisk refuses the request as we wrote it (a fault of ours)
     ├── Gone                the channel, bridge, playback or recording is no longer there
     ├── NotInStasis         it exists but is not (yet, or any more) in our application
@@ -25,6 +27,12 @@ class AriError(Exception):
 
 
 class Unreachable(AriError): ...
+
+
+class AccessDenied(AriError): ...
+
+
+class Replaced(AriError): ...
 
 
 class BadRequest(AriError): ...
