@@ -1,7 +1,7 @@
 """Cap arithmetic: which counters a call touches, with how much, and when a limit is reached.
 
-A counter is (scope, scope_id, metric, period, period_key); the period is that of the start of the call, in the
-scope's own zone. A limit of None is unlimited, 0 is closed. The ledger takes all holds of a call or none,
+A counter is (scope, scope_id, metric, period, period_key); the period is that of the start of the call, in
+the scope's own zone. A limit of None is unlimited, 0 is closed. The ledger takes all holds of a call or none,
 under `used + held + amount <= limit` for each.
 """
 
@@ -195,14 +195,13 @@ def holds_for(
     Pass every scope for a call's first leg; only buyer and group for a later leg of a call whose source and
     campaign holds stand. With `unlimited`, counters without a limit are counted too.
     """
-    holds = []
+    holds: list[Hold] = []
     for row in (source, campaign, group, buyer):
         if row is None:
             continue
         keys = period_keys(started_at, zone_of(row.timezone or company_zone))
-        for cap in caps_of(row):
-            if cap.limit is not None or unlimited:
-                holds.append(_hold(cap, keys[cap.period]))
+        wanted = (cap for cap in caps_of(row) if unlimited or cap.limit is not None)
+        holds.extend(_hold(cap, keys[cap.period]) for cap in wanted)
     return tuple(sorted(holds, key=lambda hold: hold.lock_order))
 
 
