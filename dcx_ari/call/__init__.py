@@ -1,0 +1,1 @@
+"""Call control: one call is one task that runs a flow over the verbs of `Call`."""

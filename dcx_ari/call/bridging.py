@@ -1,0 +1,83 @@
+"""Joining the caller and an answered leg, and parting them again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from dcx_ari.ari.errors import Gone
+from dcx_ari.call.call import Call
+from dcx_ari.call.leg import Leg
+
+# Not plain "mixing": two PJSIP legs would go native and their digits would no longer be seen. The order
+# matters, "mixing" after it would allow native again.
+_BRIDGE_TYPE = "mixing,dtmf_events"
+
+
+async def open_bridge(call: Call) -> str:
+    bridge_id = call.mint("bridge")
+    call.bridges[bridge_id] = True
+    await call.ari.bridges.create_with_id(bridge_id, type=_BRIDGE_TYPE)
+    return bridge_id
+
+
+async def early_bridge(call: Call, leg: Leg) -> None:
+    """Let an unanswered leg's ringing and early media reach the caller."""
+    await call.quiet()
+    bridge_id = await open_bridge(call)
+    leg.bridge_id = bridge_id
+    await call.ari.bridges.add_channel(bridge_id, channel=[call.caller.id, leg.id])
+
+
+async def join(call: Call, leg: Leg, *, record: bool) -> str | None:
+    """Answer the caller, bridge both and, if asked, record. Returns the recording's id.
+
+    Recording starts with the bridge: what came before (menu, whisper) is not in it.
+    """
+    if leg.bridge_id is None:
+        leg.bridge_id, _ = await asyncio.gather(open_bridge(call), _ready_caller(call))
+    else:
+        await _ready_caller(call)
+    recording_id = call.mint("rec") if record else None
+    call.recording_id = recording_id
+    # The moment of the request is the start of the talk; the event that confirms it comes later.
+    call.note_stage("talking", leg=leg.id, bridge=leg.bridge_id, recording=recording_id)
+    add = call.ari.bridges.add_channel(leg.bridge_id, channel=[call.caller.id, leg.id])
+    try:
+        if recording_id is None:
+            await add
+        else:
+            start = call.ports.recorder.start(call.id, recording_id, call.caller.id, call.ports.now_ms())
+            await asyncio.gather(start, add)
+    except Gone:
+        await call.wait(lambda: not leg.live, 1.0)  # raises CallEnded if it was the caller
+    leg.bridged_at = call.ports.now_ms()
+    call.ports.journal.leg(call.id, leg)
+    call.ports.journal.update(call.id, connected_at=leg.bridged_at, buyer_id=leg.buyer_id)
+    return recording_id
+
+
+async def _ready_caller(call: Call) -> None:
+    if call.caller.answered:
+        await call.quiet()
+    else:
+        await call.answer()
+
+
+async def part(call: Call, leg: Leg) -> None:
+    """The leg has gone and the caller stays: stop the recording and put the bridge away."""
+    await stop_recording(call)
+    if leg.bridge_id is not None:
+        await close_bridge(call, leg.bridge_id)
+
+
+async def stop_recording(call: Call) -> None:
+    recording_id, call.recording_id = call.recording_id, None
+    if recording_id is not None:
+        await call.ports.recorder.stop(recording_id, call.ports.now_ms())
+
+
+async def close_bridge(call: Call, bridge_id: str) -> None:
+    if call.bridges.pop(bridge_id, False):
+        with contextlib.suppress(Gone):
+            await call.ari.bridges.destroy(bridge_id)

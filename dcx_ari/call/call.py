@@ -1,0 +1,227 @@
+"""A call and its verbs.
+
+Every verb that waits raises `CallEnded` when the caller goes. Flows never clean up channels: the runner does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from dcx_ari.ari import events as ev
+from dcx_ari.ari.errors import Gone
+from dcx_ari.ari.resources import Ari
+from dcx_ari.call.errors import CallEnded
+from dcx_ari.call.leg import Ended, Leg
+from dcx_ari.call.ports import Inbound, Ports
+from dcx_ari.call.signal import Signal
+from dcx_ari.decide.causes import Cause
+from dcx_ari.decide.digits import Complete, DigitRule, Incomplete, Invalid, match
+
+_ANSWER_S = 5.0
+_PLAYBACK_START_S = 5.0
+_PLAYBACK_MAX_S = 600.0
+
+
+class Call:
+    """One call: the caller's leg, the legs we dialled, the bridges and playbacks between them.
+
+    `id` names everything the call owns in Asterisk; `facts` is what came with the caller.
+    """
+
+    def __init__(self, call_id: str, facts: Inbound, ari: Ari, app: str, ports: Ports) -> None:
+        self.id = call_id
+        self.facts = facts
+        self.ari = ari
+        self.app = app
+        self.ports = ports
+        self.caller = Leg(facts.channel_id, in_stasis=True)
+        self.legs: dict[str, Leg] = {}
+        self.bridges: dict[str, bool] = {}  # id → exists in Asterisk
+        self.tags: dict[str, str] = {}
+        self.stage_name = "arrived"
+        self.hangup_cause: int = Cause.NORMAL
+        self.failure_reason: str | None = None
+        self.ended_by: str | None = None
+        self.recording_id: str | None = None
+        self._signal = Signal()
+        self._playbacks: dict[str, bool] = {}  # id → finished
+        self._minted: dict[str, int] = {}
+        self._indicating: str | None = None
+
+    # -- events, from the one reader ------------------------------------------------------------------------
+
+    def on_event(self, event: ev.Event, resource_id: str) -> None:
+        now = self.ports.now_ms()
+        if isinstance(event, ev.PlaybackFinished):
+            self._playbacks[resource_id] = True
+        elif resource_id == self.caller.id:
+            self.caller.on_event(event, now)
+        elif (leg := self.legs.get(resource_id)) is not None:
+            leg.on_event(event, now)
+        self._signal.pulse()
+
+    # -- ids, stages, waiting -------------------------------------------------------------------------------
+
+    def mint(self, role: str) -> str:
+        """The next id of a role: `{call}.leg1`, `{call}.bridge1`, …"""
+        number = self._minted[role] = self._minted.get(role, 0) + 1
+        return f"{self.id}.{role}{number}"
+
+    async def stage(self, name: str, **state: Any) -> None:
+        """Name where the call is, durably, before acting on it."""
+        self.note_stage(name, **state)
+        await self.ports.journal.durable()
+
+    def note_stage(self, name: str, **state: Any) -> None:
+        """Name where the call is with the next group commit: for stages that Asterisk itself shows."""
+        now = self.ports.now_ms()
+        self.stage_name = name
+        self.ports.journal.update(self.id, stage=name, stage_data=state)
+        self.ports.journal.event(self.id, now, "stage", {"stage": name, **state})
+
+    def note(self, kind: str, **data: Any) -> None:
+        """Add to the call's history."""
+        self.ports.journal.event(self.id, self.ports.now_ms(), kind, data)
+
+    def require(self) -> None:
+        if self.caller.ended is not None:
+            raise CallEnded(self.caller.ended.cause)
+
+    async def wait(self, condition: Callable[[], bool], timeout_s: float | None = None) -> bool:
+        """Wait for something to be true of the call; False if `timeout_s` passes first."""
+        caller = self.caller
+        came = await self._signal.until(lambda: caller.ended is not None or condition(), timeout_s)
+        self.require()
+        return came
+
+    async def wait_any(self, condition: Callable[[], bool], timeout_s: float | None) -> bool:
+        """As `wait`, but goes on when the caller has gone (for the runner's own clean-up)."""
+        return await self._signal.until(condition, timeout_s)
+
+    # -- verbs ----------------------------------------------------------------------------------------------
+
+    async def answer(self) -> None:
+        """Answer the caller; at once if that has been done."""
+        self.require()
+        if self.caller.answered:
+            return
+        with self._caller_request():
+            await self.ari.channels.answer(self.caller.id)
+        self.caller.answered_at = self.caller.answered_at or self.ports.now_ms()
+        self._indicating = None
+        self.ports.journal.update(self.id, answered_at=self.caller.answered_at, status="IN_PROGRESS")
+
+    async def play(self, *media: str, leg: Leg | None = None, barge_in: bool = False) -> bool:
+        """Play media URIs one after another to the caller, or to `leg`.
+
+        With `barge_in`, a digit that the listener has pressed (also before) stops it. False if it was cut short.
+        """
+        listener = leg or self.caller
+        self.require()
+        if (barge_in and listener.digits) or not listener.live:
+            return False
+        playback_id = self.mint("play")
+        self._playbacks[playback_id] = False
+        with self._request(listener):
+            await self.ari.channels.play_with_id(listener.id, playback_id, media=list(media))
+        await self.wait(
+            lambda: self._playbacks[playback_id] or not listener.live or (barge_in and bool(listener.digits)),
+            _PLAYBACK_MAX_S,
+        )
+        finished = self._playbacks.pop(playback_id)
+        if not finished:
+            with contextlib.suppress(Gone):
+                await self.ari.playbacks.stop(playback_id)
+        return finished
+
+    async def speak(self, text: str, *, voice: str = "", leg: Leg | None = None, barge_in: bool = False) -> bool:
+        """Speak `text`; as `play`. Raises `SpeechUnavailable`."""
+        media = await self.ports.speech.say(text, voice)
+        return await self.play(media, leg=leg, barge_in=barge_in)
+
+    async def digits(
+        self, rule: DigitRule, *, first_s: float, between_s: float, leg: Leg | None = None
+    ) -> Complete | Invalid | None:
+        """Collect digits from the caller (or `leg`) until the rule is satisfied or cannot be any more.
+
+        None if no digit came within `first_s` seconds. A pause of `between_s` ends an incomplete entry, which
+        is then judged as it stands.
+        """
+        listener = leg or self.caller
+        entry = ""
+        while True:
+            timeout = between_s if entry else first_s
+            if not await self.wait(lambda: bool(listener.digits) or not listener.live, timeout):
+                return match(entry, rule, ended=True) if entry else None
+            digit = listener.take_digit()
+            if digit is None:  # the leg has gone
+                return None
+            entry += digit
+            verdict = match(entry, rule, ended=False)
+            if not isinstance(verdict, Incomplete):
+                self.note("digits", digits=entry, by="caller" if leg is None else leg.id)
+                return verdict
+
+    async def ring(self) -> None:
+        """Let the caller hear ringing: 180 before the answer, a generated tone after it."""
+        await self._indicate("ring")
+
+    async def music(self, music_class: str = "default") -> None:
+        await self._indicate("music", music_class)
+
+    async def quiet(self) -> None:
+        """Stop ringing or music."""
+        was, self._indicating = self._indicating, None
+        if was is None or not self.caller.live:
+            return
+        with self._request(self.caller):
+            if was == "ring":
+                await self.ari.channels.ring_stop(self.caller.id)
+            else:
+                await self.ari.channels.stop_moh(self.caller.id)
+
+    async def send_dtmf(self, digits: str, leg: Leg) -> None:
+        self.require()
+        with self._request(leg):
+            await self.ari.channels.send_dtmf(leg.id, dtmf=digits)
+
+    def end(self, cause: int) -> None:
+        """Say with which cause the runner is to release the caller."""
+        self.hangup_cause = cause
+
+    # -- requests -------------------------------------------------------------------------------------------
+
+    async def _indicate(self, what: str, music_class: str = "") -> None:
+        self.require()
+        if self._indicating == what:
+            return
+        if self._indicating is not None:
+            await self.quiet()
+        self._indicating = what
+        with self._caller_request():
+            if what == "ring":
+                await self.ari.channels.ring(self.caller.id)
+            else:
+                await self.ari.channels.start_moh(self.caller.id, moh_class=music_class)
+
+    @contextlib.contextmanager
+    def _caller_request(self) -> Any:
+        """A request on the caller's channel: gone means that the caller has gone."""
+        try:
+            yield
+        except Gone:
+            self.caller.end(Ended(Cause.NORMAL, None), self.ports.now_ms())
+            self._signal.pulse()
+            raise CallEnded(Cause.NORMAL) from None
+
+    @contextlib.contextmanager
+    def _request(self, leg: Leg) -> Any:
+        """A request on any leg: gone ends the leg, and the call if it was the caller's."""
+        try:
+            yield
+        except Gone:
+            leg.end(Ended(Cause.NORMAL, None), self.ports.now_ms())
+            self._signal.pulse()
+            self.require()

@@ -1,0 +1,178 @@
+"""Dialling one or several legs for a caller who waits.
+
+A leg is created, waited for in Stasis (dialling it earlier is refused, see the ARI trap of 409 "not in Stasis"),
+then dialled. Losers of a simultaneous dial are released as "completed elsewhere" (Q.850 26), so that phones
+do not log a missed call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dcx_ari.ari.errors import AriError, EndpointUnavailable, Gone
+from dcx_ari.call.bridging import early_bridge
+from dcx_ari.call.call import Call
+from dcx_ari.call.leg import Ended, Leg
+from dcx_ari.call.tasks import cancel_and_wait
+from dcx_ari.decide.causes import Cause, LegResult
+
+_CREATED_S = 5.0
+_GRACE_S = 2.0  # Asterisk's own dial timer fires first; ours is for the day that it does not
+
+Confirm = Callable[[Leg], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom to dial. `endpoint` is Asterisk's (`PJSIP/+15550100@trunk1`); `caller_id` the number shown.
+
+    `headers` are added to the INVITE.
+    """
+
+    endpoint: str
+    caller_id: str = ""
+    caller_name: str = ""
+    ring_timeout_s: float = 30.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    buyer_id: int | None = None
+    group_id: int | None = None
+    trunk_id: int | None = None
+
+
+async def dial(
+    call: Call,
+    targets: Sequence[Target],
+    *,
+    budget_s: float,
+    early_media: bool = False,
+    confirm: Confirm | None = None,
+) -> tuple[Leg | None, list[Leg]]:
+    """Ring all `targets` at once; the first that answers, and confirms, wins.
+
+    Returns the winner (None if nobody) and all legs, each with its `result`. `budget_s` bounds the ringing of
+    every leg besides its own `ring_timeout_s`. Early media can be passed only when one leg is dialled.
+    """
+    legs = [_new_leg(call, target) for target in targets]
+    if len(legs) == 1:
+        won = await _ring(call, legs[0], targets[0], budget_s, early_media, confirm)
+        return (legs[0] if won else None), legs
+    rings = [
+        asyncio.ensure_future(_ring(call, leg, target, budget_s, False, confirm))
+        for leg, target in zip(legs, targets, strict=True)
+    ]
+    winner: Leg | None = None
+    pending: set[asyncio.Future[bool]] = set(rings)
+    try:
+        while pending and winner is None:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for leg, ring in zip(legs, rings, strict=True):
+                if ring in done and ring.result() and winner is None:
+                    winner = leg
+    finally:
+        await cancel_and_wait(*(ring for ring in rings if isinstance(ring, asyncio.Task)))
+        await asyncio.gather(*(release(call, leg) for leg in legs if leg is not winner))
+    return winner, legs
+
+
+def _new_leg(call: Call, target: Target) -> Leg:
+    leg = Leg(
+        call.mint("leg"),
+        endpoint=target.endpoint,
+        buyer_id=target.buyer_id,
+        group_id=target.group_id,
+        trunk_id=target.trunk_id,
+        position=len(call.legs) + 1,
+    )
+    call.legs[leg.id] = leg
+    return leg
+
+
+async def _ring(
+    call: Call, leg: Leg, target: Target, budget_s: float, early_media: bool, confirm: Confirm | None
+) -> bool:
+    """Dial one leg; True when it has answered and confirmed. A leg that has not is released."""
+    won = False
+    try:
+        won = await _until_answered(call, leg, target, min(target.ring_timeout_s, budget_s), early_media)
+        if won and confirm is not None:
+            won = await confirm(leg) and leg.live
+            if not won:
+                leg.failed = leg.failed or LegResult.NOT_ACCEPTED
+        if won:
+            leg.accepted_at = call.ports.now_ms()
+        return won
+    finally:
+        call.ports.journal.leg(call.id, leg)
+        if not won and leg.live:
+            await release(call, leg)
+
+
+async def _until_answered(call: Call, leg: Leg, target: Target, timeout_s: float, early_media: bool) -> bool:
+    leg.dialled_at = call.ports.now_ms()
+    call.ports.journal.leg(call.id, leg)
+    if not await _create(call, leg, target):
+        return False
+    if early_media:
+        await early_bridge(call, leg)
+    try:
+        await call.ari.channels.dial(leg.id, timeout=max(1, round(timeout_s)))
+    except AriError as error:
+        leg.failed = LegResult.UNREACHABLE
+        call.note("dial_failed", leg=leg.id, error=str(error))
+        return False
+    call.note("dialling", leg=leg.id, endpoint=leg.endpoint, ring_timeout_s=timeout_s)
+    if not await call.wait(lambda: leg.settled, timeout_s + _GRACE_S):
+        leg.failed = LegResult.NO_ANSWER if leg.ringing_at else LegResult.UNREACHABLE
+    return leg.answered and leg.live
+
+
+async def _create(call: Call, leg: Leg, target: Target) -> bool:
+    variables = {f"PJSIP_HEADER(add,{name})": value for name, value in target.headers.items()}
+    if target.caller_id:
+        # CALLERID() on a created channel gives "Anonymous"; the connected line becomes From.
+        variables["CONNECTEDLINE(all)"] = _caller_id(target.caller_name, target.caller_id)
+    try:
+        await call.ari.channels.create(
+            endpoint=target.endpoint,
+            app=call.app,
+            app_args="leg",
+            channel_id=leg.id,
+            variables=variables or None,
+        )
+    except EndpointUnavailable:
+        leg.failed = LegResult.UNREACHABLE
+        leg.cancelled = True
+        call.note("unreachable", leg=leg.id, endpoint=target.endpoint)
+        _never_was(call, leg)
+        return False
+    if not await call.wait(lambda: leg.in_stasis or not leg.live, _CREATED_S) or not leg.live:
+        leg.failed = LegResult.UNREACHABLE
+        return False
+    return True
+
+
+def _never_was(call: Call, leg: Leg) -> None:
+    """A leg for which Asterisk made no channel is over at once: no event will come."""
+    leg.end(Ended(20, None), call.ports.now_ms())
+
+
+def _caller_id(name: str, number: str) -> str:
+    """`"Name" <number>`, with nothing in it that could end the quotes or the header."""
+    clean_name = "".join(c for c in name if c.isprintable() and c not in '"\\<>,;')[:80]
+    clean_number = "".join(c for c in number if c.isalnum() or c in "+*#._-")[:80]
+    return f'"{clean_name}" <{clean_number}>'
+
+
+async def release(call: Call, leg: Leg) -> None:
+    """Hang up a leg that is not wanted any more; at once, without waiting for its end."""
+    if not leg.live:
+        return
+    if not leg.answered and leg.failed is None:
+        leg.cancelled = True
+    # 26 tells a phone that somebody else took the call; a leg that rang out is released the ordinary way.
+    code = Cause.ANSWERED_ELSEWHERE if leg.cancelled else Cause.NORMAL
+    with contextlib.suppress(Gone):
+        await call.ari.channels.hangup(leg.id, reason_code=str(code))

@@ -1,0 +1,102 @@
+"""What we know of one channel, kept up to date by its events."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from dcx_ari.ari import events as ev
+from dcx_ari.decide.causes import LegResult, leg_result
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of a channel: Q.850 cause, SIP status where there was one."""
+
+    cause: int
+    tech_cause: int | None
+
+
+@dataclass(slots=True)
+class Leg:
+    """One channel of a call: the caller's own, or one we dialled.
+
+    Times are epoch milliseconds. State only moves forward; events may come in any order and twice.
+    """
+
+    id: str
+    endpoint: str = ""
+    buyer_id: int | None = None
+    group_id: int | None = None
+    trunk_id: int | None = None
+    position: int = 0
+    bridge_id: str | None = None
+    in_stasis: bool = False
+    ended: Ended | None = None
+    cancelled: bool = False
+    failed: LegResult | None = None
+    digits: deque[str] = field(default_factory=deque)
+    dialled_at: int | None = None
+    ringing_at: int | None = None
+    answered_at: int | None = None
+    accepted_at: int | None = None
+    bridged_at: int | None = None
+    ended_at: int | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.ended is None
+
+    @property
+    def answered(self) -> bool:
+        return self.answered_at is not None
+
+    @property
+    def settled(self) -> bool:
+        """Answered or over: nothing more to wait for while dialling."""
+        return self.answered_at is not None or self.ended is not None
+
+    @property
+    def result(self) -> LegResult:
+        """How the dialling of this leg ended; our own intent goes before what Asterisk reports."""
+        if self.failed is not None:
+            return self.failed
+        if self.answered:
+            return LegResult.ANSWERED
+        if self.cancelled:
+            return LegResult.CANCELLED
+        if self.ended is None:
+            return LegResult.NO_ANSWER
+        alerted = self.ringing_at is not None
+        return leg_result(cause=self.ended.cause, tech_cause=self.ended.tech_cause, alerted=alerted)
+
+    def on_event(self, event: ev.Event, now_ms: int) -> None:
+        match event:
+            case ev.StasisStart():
+                self.in_stasis = True
+            case ev.Dial(dialstatus="RINGING" | "PROGRESS"):
+                self.ringing_at = self.ringing_at or now_ms
+            case ev.Dial(dialstatus="ANSWER"):
+                self.answered_at = self.answered_at or now_ms
+            case ev.ChannelStateChange():
+                self._on_state(event.channel.state, now_ms)
+            case ev.ChannelDtmfReceived():
+                self.digits.append(event.digit)
+            case ev.ChannelDestroyed():
+                self.end(Ended(event.cause, event.tech_cause), now_ms)
+            case _:
+                pass
+
+    def _on_state(self, state: str, now_ms: int) -> None:
+        if state == "Ringing":
+            self.ringing_at = self.ringing_at or now_ms
+        elif state == "Up":
+            self.answered_at = self.answered_at or now_ms
+
+    def end(self, ended: Ended, now_ms: int) -> None:
+        if self.ended is None:
+            self.ended = ended
+            self.ended_at = now_ms
+
+    def take_digit(self) -> str | None:
+        return self.digits.popleft() if self.digits else None

@@ -1,0 +1,1 @@
+"""What happens on a call, as straight-line coroutines over `Call`."""

@@ -1,0 +1,1 @@
+"""Sound: speech made from text, recordings, and tones for tests."""
