@@ -15,7 +15,15 @@ import msgspec
 from yarl import URL
 
 from dcx_ari.ari.encode import segment
-from dcx_ari.ari.errors import AccessDenied, AriError, Replaced, Unreachable, classify
+from dcx_ari.ari.errors import (
+    AccessDenied,
+    AriError,
+    EndpointUnavailable,
+    Gone,
+    Replaced,
+    Unreachable,
+    classify,
+)
 from dcx_ari.ari.lanes import Lanes
 from dcx_ari.ari.socket import Answer, Link
 from dcx_ari.ari.transport import Request, Session
@@ -111,13 +119,30 @@ class AriClient:
             ) from None
         if 200 <= answer.status < 300:
             return answer.body
-        raise classify(request.method, request.path, answer.status, _words(answer))
+        raise await self._refusal(request, answer)
 
     async def ping(self) -> float:
         """Seconds for Asterisk to say that our application is registered; `Gone` where it is not."""
         started = time.monotonic()
         await self.request(Request("GET", f"applications/{segment(self.app)}"))
         return time.monotonic() - started
+
+    async def _refusal(self, request: Request, answer: Answer) -> AriError:
+        words = _words(answer)
+        if answer.status == 409 and "unique id already exists" in words.lower():
+            # After one clash, 22.10.1 says this of every endpoint that cannot be dialled, as long as the
+            # serving thread lives (ari/resource_channels.c reads a stale ast_channel_errno).
+            ids = [request.query[name] for name in ("channelId", "otherChannelId") if name in request.query]
+            if ids and not any([await self._exists(channel_id) for channel_id in ids]):
+                return EndpointUnavailable(f"{request.method} {request.path}: not {words!r}", status=409)
+        return classify(request.method, request.path, answer.status, words)
+
+    async def _exists(self, channel_id: str) -> bool:
+        try:
+            await self.request(Request("GET", f"channels/{segment(channel_id)}"))
+        except Gone:
+            return False
+        return True
 
     async def _send(self, request: Request) -> Answer:
         link = self._link

@@ -557,12 +557,12 @@ class Channels(Resource):
             order=channel_id,
         )
 
-    async def mute(self, channel_id: str, *, direction: str | None = None) -> None:
+    async def mute(self, channel_id: str, *, direction: str = "both") -> None:
         await self._ask(
             "POST", f"channels/{segment(channel_id)}/mute", {"direction": direction}, order=channel_id
         )
 
-    async def unmute(self, channel_id: str, *, direction: str | None = None) -> None:
+    async def unmute(self, channel_id: str, *, direction: str = "both") -> None:
         await self._ask(
             "DELETE", f"channels/{segment(channel_id)}/mute", {"direction": direction}, order=channel_id
         )
