@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
-from yarl import URL
 
 from dcx_ari.ari.encode import segment
 from dcx_ari.ari.errors import (
@@ -25,6 +22,7 @@ from dcx_ari.ari.errors import (
     classify,
 )
 from dcx_ari.ari.lanes import Lanes
+from dcx_ari.ari.pool import CONNECT_S, Pool
 from dcx_ari.ari.socket import Answer, Link
 from dcx_ari.ari.transport import Request, Session
 
@@ -35,10 +33,6 @@ log = logging.getLogger(__name__)
 QUIET = ("ChannelCallerId", "ChannelConnectedLine", "ChannelDialplan", "ChannelVarset", "DeviceStateChanged")
 
 HEARTBEAT_S = 10.0
-CONNECT_S = 10.0
-POOL = 64
-KEEPALIVE_S = 30.0  # below Asterisk's session_keep_alive (60 s in our http.conf): we close first
-MAX_EVENT_BYTES = 64 << 20
 UNREAD_EVENTS = 50_000  # some 75 MB
 BACKOFF_S = (0.1, 10.0)
 STEADY_S = 5.0  # a session that lived this long ends the back-off
@@ -87,15 +81,13 @@ class AriClient:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.app = app
-        self._url = url.rstrip("/")
-        self._headers = {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+        self._pool = Pool(url, user, password)
         self._timeout_s = timeout_s
         self._heartbeat_s = heartbeat_s
         self._quiet = tuple(quiet)
         self._unread_events = unread_events
         self._draw = draw
         self._lanes = Lanes()
-        self._pool: aiohttp.ClientSession | None = None
         self._link: Link | None = None
         self._closed = asyncio.Event()
         self._failures = -1  # nothing tried yet: the first attempt does not wait
@@ -150,33 +142,7 @@ class AriClient:
             answer = await link.ask(request)
             if answer is not None:
                 return answer
-        return await self._over_http(request)
-
-    async def _over_http(self, request: Request) -> Answer:
-        target = f"{self._url}/{request.path}"
-        if request.query:
-            target += "?" + urlencode(request.query, quote_via=quote)
-        body = None if request.body is None else msgspec.json.encode(request.body)
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        try:
-            async with self._http().request(
-                request.method, URL(target, encoded=True), data=body, headers=headers
-            ) as response:
-                return Answer(response.status, response.reason or "", await response.read())
-        except aiohttp.ClientError as error:
-            raise Unreachable(f"{request.method} {request.path}: {error!r}") from None
-
-    def _http(self) -> aiohttp.ClientSession:
-        if self._closed.is_set():
-            raise Unreachable("the ARI client is closed")
-        if self._pool is None:
-            self._pool = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=POOL, keepalive_timeout=KEEPALIVE_S),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-                headers=self._headers,
-                trust_env=False,
-            )
-        return self._pool
+        return await self._pool.ask(request)
 
     # ── sessions ─────────────────────────────────────────────────────────────────────────────────
 
@@ -194,13 +160,13 @@ class AriClient:
                 if (reason := fatal(error)) is not None:
                     raise reason from error
                 self._failures += 1
-                log.warning("Asterisk at %s cannot be reached: %r", self._url, error)
+                log.warning("Asterisk at %s cannot be reached: %r", self._pool.url, error)
                 continue
             if self._closed.is_set():  # while we connected
                 await link.close()
                 break
             self._link, self._connected_at = link, time.monotonic()
-            log.info("connected to Asterisk at %s as %s", self._url, self.app)
+            log.info("connected to Asterisk at %s as %s", self._pool.url, self.app)
             return link
         return None
 
@@ -232,13 +198,7 @@ class AriClient:
 
     async def _connect(self) -> Link:
         async with asyncio.timeout(CONNECT_S):
-            ws = await self._http().ws_connect(
-                URL(f"{self._url}/events?app={segment(self.app)}", encoded=True),
-                heartbeat=self._heartbeat_s,
-                max_msg_size=MAX_EVENT_BYTES,
-                decode_text=False,  # text that is not UTF-8 must not end the session
-                timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-            )
+            ws = await self._pool.events(self.app, self._heartbeat_s)
             link = Link(ws, self.app, cap=self._unread_events)
             try:
                 await self._silence(link)
@@ -257,12 +217,10 @@ class AriClient:
     async def close(self) -> None:
         """End the session and the pool; running requests fail with `Unreachable`."""
         self._closed.set()
-        link, pool = self._link, self._pool
-        self._link = self._pool = None
+        link, self._link = self._link, None
         if link is not None:
             await link.close()
-        if pool is not None:
-            await pool.close()
+        await self._pool.close()
 
 
 class Sessions:
