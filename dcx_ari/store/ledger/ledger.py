@@ -1,0 +1,191 @@
+"""The ledger as the rest of the engine sees it: coroutines over one writing thread and one reading thread."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy.engine import make_url
+
+from dcx_ari.decide.caps import CounterKey, Hold, Outcome
+from dcx_ari.store.errors import StoreError, translate
+from dcx_ari.store.ledger import usage, verify
+from dcx_ari.store.ledger.money import Adjust, Book, Convert, Correct
+from dcx_ari.store.ledger.reserve import Reserve
+from dcx_ari.store.ledger.settle import (
+    CommitConnect,
+    Finish,
+    Freed,
+    Release,
+    ReleaseExpired,
+    ReleaseOrphans,
+    Settle,
+)
+from dcx_ari.store.ledger.tx import Connection
+from dcx_ari.store.ledger.types import Converted, Difference, Money, Refused, Reserved, Spacing, Sums
+from dcx_ari.store.ledger.writer import SqliteConnection, Writer, connect
+
+BUSY_TIMEOUT_MS = 5_000
+T = TypeVar("T")
+
+
+def wall_clock() -> int:
+    """Now, in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Ledger:
+    """Caps and money on one migrated database. Times are epoch ms, money is integer cents.
+
+    Every method is idempotent for its (call_id, attempt); all raise StoreError when the database cannot be
+    used. Attempt 0 is the call itself: it keeps the holds of source and campaign, legs count from 1.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        worker: str = "dcx-0",
+        clock: Callable[[], int] = wall_clock,
+        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+    ) -> None:
+        self.path = path
+        self.worker = worker
+        self._clock = clock
+        self._timeout_s = busy_timeout_ms / 1000
+        self._writer = Writer(path, busy_timeout_ms)
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="dcx-ledger-read")
+        self._read_db: sqlite3.Connection | None = None
+
+    async def reserve(
+        self,
+        call_id: str,
+        attempt: int,
+        holds: Sequence[Hold],
+        *,
+        spacing: Spacing | None = None,
+        group_attempt: int | None = None,
+    ) -> Reserved | Refused:
+        """Take all holds or none; see `reserve.Reserve`. Raises AttemptClosed, BadEntry.
+
+        A task cancelled here may have reserved: release the attempt in its `finally`.
+        """
+        return await self._writer.submit(
+            Reserve(call_id, attempt, tuple(holds), self.worker, self._clock(), spacing, group_attempt)
+        )
+
+    async def commit_connect(self, call_id: str, attempt: int, *, group_attempt: int | None = None) -> bool:
+        """The buyer answered: connect holds become used."""
+        return await self._writer.submit(CommitConnect(call_id, attempt, self._clock(), group_attempt))
+
+    async def convert(
+        self, call_id: str, attempt: int, revenue_cents: int, money: Sequence[Money] = ()
+    ) -> Converted:
+        """The attempt converts: caps and money in one transaction; see `money.Convert`."""
+        return await self._writer.submit(
+            Convert(call_id, attempt, revenue_cents, tuple(money), self._clock())
+        )
+
+    async def correct(
+        self,
+        call_id: str,
+        attempt: int,
+        revenue_delta: int,
+        money: Sequence[Money],
+        *,
+        reason: str,
+        actor: str,
+    ) -> Converted:
+        """The price of a converted attempt changes; see `money.Correct`."""
+        return await self._writer.submit(
+            Correct(call_id, attempt, revenue_delta, tuple(money), self._clock(), reason, actor)
+        )
+
+    async def settle(
+        self, call_id: str, attempt: int, outcome: Outcome, *, keep_until: int | None = None
+    ) -> bool:
+        """The leg is over; see `settle.Settle`."""
+        return await self._writer.submit(Settle(call_id, attempt, outcome, self._clock(), keep_until))
+
+    async def release(self, call_id: str, attempt: int) -> bool:
+        """The attempt was not dialled, or lost a simultaneous ring: free what is open."""
+        return await self._writer.submit(Release(call_id, attempt, self._clock()))
+
+    async def finish(self, call_id: str, outcome: Outcome) -> bool:
+        """The call is over: settle attempt 0, and any leg still open as unanswered."""
+        return await self._writer.submit(Finish(call_id, outcome, self._clock()))
+
+    async def release_orphans(
+        self, live: Collection[str], *, before: int, worker: str | None = None
+    ) -> list[Freed]:
+        """Free the holds of calls without a channel; see `settle.ReleaseOrphans`. `worker` None: this one."""
+        return await self._writer.submit(
+            ReleaseOrphans(frozenset(live), worker or self.worker, before, self._clock())
+        )
+
+    async def release_expired(self) -> list[Freed]:
+        """Free conversion holds whose postback did not come in time."""
+        return await self._writer.submit(ReleaseExpired(self._clock()))
+
+    async def book(self, entries: Sequence[Money]) -> int:
+        """Book money entries that are not there yet; the number written. Raises BadEntry."""
+        return await self._writer.submit(Book(tuple(entries), self._clock()))
+
+    async def adjust(self, key: CounterKey, delta: int, *, reason: str, actor: str) -> int:
+        """Change a counter by hand, as an entry; its new `used`. Raises BadEntry."""
+        return await self._writer.submit(Adjust(key, delta, reason, actor, self._clock()))
+
+    async def usage(self, scopes: Iterable[tuple[str, int]], period_keys: Iterable[str]) -> usage.Usage:
+        """Figures for a decision; see `usage.figures`."""
+        wanted, keys = list(scopes), list(period_keys)
+        return await self._read(lambda db: usage.figures(db, wanted, keys))
+
+    async def sums(self, call_id: str) -> Sums:
+        """The call's money so far."""
+        return await self._read(lambda db: usage.sums(db, call_id))
+
+    async def verify(self) -> list[Difference]:
+        """Recompute every counter; empty when all is right. Reads the whole ledger, on a connection of its
+        own.
+        """
+        return await asyncio.to_thread(self._verify)
+
+    async def close(self) -> None:
+        """Finish what was asked and close the connections."""
+        await self._writer.close()
+        await asyncio.to_thread(self._reader.shutdown)
+        if self._read_db is not None:
+            self._read_db.close()
+            self._read_db = None
+
+    async def _read(self, query: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._read_now, query)
+
+    def _read_now(self, query: Callable[[Connection], T]) -> T:
+        try:
+            if self._read_db is None:
+                self._read_db = connect(self.path, self._timeout_s, read_only=True)
+            return query(SqliteConnection(self._read_db))
+        except sqlite3.Error as error:
+            raise translate(error, self.path) or error from error
+
+    def _verify(self) -> list[Difference]:
+        try:
+            db = connect(self.path, self._timeout_s, read_only=True)
+            try:
+                db.execute("BEGIN")  # one view of the tables for all queries
+                return list(verify.differences(SqliteConnection(db)))
+            finally:
+                db.close()
+        except sqlite3.Error as error:
+            raise translate(error, self.path) or error from error
+
+
+def open_ledger(url: str, *, worker: str = "dcx-0", clock: Callable[[], int] = wall_clock) -> Ledger:
+    """The ledger of a database URL. Raises StoreError for anything but a SQLite file."""
+    parsed = make_url(url)
+    if not parsed.drivername.startswith("sqlite") or parsed.database in (None, "", ":memory:"):
+        raise StoreError("the ledger needs a SQLite file")
+    return Ledger(str(parsed.database), worker=worker, clock=clock)

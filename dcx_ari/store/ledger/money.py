@@ -1,0 +1,131 @@
+"""Money: append-only bookings, and the conversion, which books money and commits its caps in one
+transaction.
+"""
+
+from dataclasses import dataclass
+
+from dcx_ari.decide.caps import CounterKey
+from dcx_ari.store.ledger.settle import CONVERSION, enter
+from dcx_ari.store.ledger.tx import Tx
+from dcx_ari.store.ledger.types import SPACING, BadEntry, Converted, Money
+
+KINDS = ("revenue", "payout", "cost")
+
+
+def _check(entries: tuple[Money, ...]) -> None:
+    for entry in entries:
+        if entry.kind not in KINDS:
+            raise BadEntry(f"kind must be one of {', '.join(KINDS)}")
+        if not entry.call_id or not entry.key:
+            raise BadEntry("a booking needs a call and a key")
+
+
+def _book(tx: Tx, entries: tuple[Money, ...], at: int, over_cap: bool = False) -> int:
+    booked = 0
+    for entry in entries:
+        if not tx.has_money(entry):
+            tx.add_money(entry, at, over_cap and entry.kind == "revenue")
+            booked += 1
+    return booked
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Request: book entries; those whose (call, kind, key) is there already are left as they are."""
+
+    entries: tuple[Money, ...]
+    at: int
+
+    def apply(self, tx: Tx) -> int:
+        """Number of entries written now."""
+        _check(self.entries)
+        return _book(tx, self.entries, self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Convert:
+    """Request: the attempt converts, once. Commits 1 conversion and `revenue_cents`, and books `money`.
+
+    Late (its holds were released) or above the amount held, it is booked all the same; what passes a limit is
+    flagged over_cap. Asked again, it changes no counter and books only entries with a new key.
+    """
+
+    call_id: str
+    attempt: int
+    revenue_cents: int
+    money: tuple[Money, ...]
+    at: int
+
+    def apply(self, tx: Tx) -> Converted:
+        _check(self.money)
+        if self.revenue_cents < 0:
+            raise BadEntry("revenue of a conversion must not be negative")
+        over: list[CounterKey] = []
+        for row in tx.holds(self.call_id, self.attempt):
+            if row.key.metric in CONVERSION and row.state != "committed":
+                tx.close_hold(row, "committed", self.at)
+                actual = 1 if row.key.metric == "convert" else self.revenue_cents
+                if enter(tx, row, "commit", actual, self.at):
+                    over.append(row.key)
+        return Converted(_book(tx, self.money, self.at, bool(over)), tuple(over))
+
+
+@dataclass(frozen=True, slots=True)
+class Correct:
+    """Request: the price of a converted attempt changes by `revenue_delta` cents (a newer postback, a dispute).
+
+    An adjusting entry on every revenue counter of the attempt, and the adjusting `money`. Nothing happens
+    when all of `money` is booked already, so a repeated postback is a no-op; `money` must therefore not be
+    empty.
+    """
+
+    call_id: str
+    attempt: int
+    revenue_delta: int
+    money: tuple[Money, ...]
+    at: int
+    reason: str
+    actor: str
+
+    def apply(self, tx: Tx) -> Converted:
+        _check(self.money)
+        if not self.money:
+            raise BadEntry("a correction needs a money entry")
+        if all(tx.has_money(entry) for entry in self.money):
+            return Converted(0)
+        over = [
+            row.key
+            for row in tx.holds(self.call_id, self.attempt)
+            if row.key.metric == "revenue_cents"
+            and row.state == "committed"
+            and self.revenue_delta
+            and enter(
+                tx, row, "correction", self.revenue_delta, self.at, reason=self.reason, actor=self.actor
+            )
+        ]
+        return Converted(_book(tx, self.money, self.at, bool(over)), tuple(over))
+
+
+@dataclass(frozen=True, slots=True)
+class Adjust:
+    """Request: change a counter's `used` by hand, as an entry. Returns the new `used`.
+
+    Not for concurrent and spacing counters, which show what channels do and when; never below zero.
+    """
+
+    key: CounterKey
+    delta: int
+    reason: str
+    actor: str
+    at: int
+
+    def apply(self, tx: Tx) -> int:
+        if self.key.period in ("concurrent", SPACING):
+            raise BadEntry(f"a {self.key.period} counter cannot be adjusted")
+        if not self.delta or not self.reason.strip() or not self.actor.strip():
+            raise BadEntry("an adjustment needs an amount other than 0, a reason and an actor")
+        used = tx.counter(self.key).used
+        if used + self.delta < 0:
+            raise BadEntry(f"used is {used}: it cannot go below zero")
+        tx.enter(self.key, "adjust", self.delta, self.at, reason=self.reason, actor=self.actor)
+        return used + self.delta

@@ -1,0 +1,194 @@
+"""Settle: what becomes of an attempt's holds when the leg is answered, ends, never was dialled, or is lost."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+from dcx_ari.decide.caps import Hold, Metric, Outcome, Scope, committed
+from dcx_ari.decide.periods import Period
+from dcx_ari.store.ledger.tx import HoldRow, Tx
+from dcx_ari.store.ledger.types import CALL
+
+CONVERSION = ("convert", "revenue_cents")
+
+
+class Freed(NamedTuple):
+    """One attempt whose open holds were released."""
+
+    call_id: str
+    attempt: int
+
+
+def enter(tx: Tx, row: HoldRow, kind: str, amount: int, at: int, **why: str | None) -> bool:
+    """Enter an amount that nothing holds for any more; True (and flagged) when it passes the hold's limit."""
+    counter = tx.counter(row.key)
+    over = amount > 0 and row.limit is not None and counter.used + counter.held + amount > row.limit
+    tx.enter(row.key, kind, amount, at, row, over_cap=over, **why)
+    return over
+
+
+def _commit(tx: Tx, row: HoldRow, amount: int, at: int) -> None:
+    covered = amount <= row.amount  # what was held cannot pass a limit that it did not pass when it was taken
+    tx.close_hold(row, "committed", at)
+    if covered:
+        tx.enter(row.key, "commit", amount, at, row)
+    else:
+        enter(tx, row, "commit", amount, at)
+
+
+def _open(tx: Tx, call_id: str, attempt: int) -> list[HoldRow]:
+    return [row for row in tx.holds(call_id, attempt) if row.state == "held"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitConnect:
+    """Request: the buyer answered. Commits the connect holds of the leg, of the call and of the ring's group.
+
+    True when something was committed now.
+    """
+
+    call_id: str
+    attempt: int
+    at: int
+    group_attempt: int | None = None
+
+    def apply(self, tx: Tx) -> bool:
+        numbers = {self.attempt, CALL} | ({self.group_attempt} if self.group_attempt is not None else set())
+        rows = [
+            row
+            for number in sorted(numbers)
+            for row in _open(tx, self.call_id, number)
+            if row.key.metric == "connect" and row.key.period != "concurrent"
+        ]
+        for row in rows:
+            _commit(tx, row, row.amount, self.at)
+        return bool(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Request: the leg (or, for attempt 0, the call) is over. True when something changed.
+
+    Each open hold is committed by what `decide.caps.committed` leaves of it, or freed. Conversion and
+    revenue holds of an answered leg that no conversion has used are kept until `keep_until` (epoch ms), for
+    a buyer's postback.
+    """
+
+    call_id: str
+    attempt: int
+    outcome: Outcome
+    at: int
+    keep_until: int | None = None
+
+    def apply(self, tx: Tx) -> bool:
+        rows = [row for row in _open(tx, self.call_id, self.attempt) if row.expires_at is None]
+        for row in rows:
+            amount = committed(as_hold(row), self.outcome)
+            if amount:
+                _commit(tx, row, amount, self.at)
+            elif self._awaits(row):
+                tx.keep_hold(row, self.keep_until or 0)
+            else:
+                tx.close_hold(row, "released", self.at)
+        return bool(rows)
+
+    def _awaits(self, row: HoldRow) -> bool:
+        due = self.keep_until is not None and self.keep_until > self.at
+        return due and self.outcome.answered and row.key.metric in CONVERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Request: the call is over, whatever happened. Settles attempt 0, and as unanswered any leg still open.
+
+    A leg whose connect holds are committed keeps them. True when something changed.
+    """
+
+    call_id: str
+    outcome: Outcome
+    at: int
+
+    def apply(self, tx: Tx) -> bool:
+        attempts = _attempts(
+            tx,
+            "SELECT DISTINCT call_id, attempt FROM cap_holds WHERE call_id = :call_id AND state = 'held' "
+            "AND expires_at IS NULL ORDER BY attempt",
+            {"call_id": self.call_id},
+        )
+        for _, attempt in attempts:
+            outcome = self.outcome if attempt == CALL else Outcome()
+            Settle(self.call_id, attempt, outcome, self.at).apply(tx)
+        return bool(attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Request: the attempt was never dialled, or lost a simultaneous ring. Frees all that is still open."""
+
+    call_id: str
+    attempt: int
+    at: int
+
+    def apply(self, tx: Tx) -> bool:
+        rows = _open(tx, self.call_id, self.attempt)
+        for row in rows:
+            tx.close_hold(row, "released", self.at)
+        return bool(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOrphans:
+    """Request: free the open holds of a worker's calls that have no live channel.
+
+    `before` (epoch ms) is the moment just before the live channels were listed: a call that reserved after
+    it may be missing from the list and is left alone. Holds that only await a postback are not orphans.
+    """
+
+    live: frozenset[str]
+    worker: str | None
+    before: int
+    at: int
+
+    def apply(self, tx: Tx) -> list[Freed]:
+        lost = _attempts(
+            tx,
+            "SELECT DISTINCT call_id, attempt FROM cap_holds WHERE state = 'held' AND expires_at IS NULL "
+            "AND created_at < :before AND worker = COALESCE(:worker, worker) ORDER BY call_id, attempt",
+            {"before": self.before, "worker": self.worker},
+        )
+        return _free(tx, [one for one in lost if one.call_id not in self.live], self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseExpired:
+    """Request: free conversion and revenue holds whose postback did not come in time."""
+
+    at: int
+
+    def apply(self, tx: Tx) -> list[Freed]:
+        due = _attempts(
+            tx,
+            "SELECT DISTINCT call_id, attempt FROM cap_holds WHERE state = 'held' AND expires_at <= :at "
+            "ORDER BY call_id, attempt",
+            {"at": self.at},
+        )
+        return _free(tx, due, self.at, awaiting=True)
+
+
+def as_hold(row: HoldRow) -> Hold:
+    """The pure form of a stored hold."""
+    key = row.key
+    scope, metric, period = cast("Scope", key.scope), cast("Metric", key.metric), cast("Period", key.period)
+    return Hold(scope, key.scope_id, metric, period, key.period_key, row.amount, row.limit)
+
+
+def _attempts(tx: Tx, sql: str, params: dict[str, object]) -> list[Freed]:
+    tx.write()  # the query must see what this transaction has changed so far
+    return [Freed(*row) for row in tx.connection.rows(sql, params)]
+
+
+def _free(tx: Tx, attempts: list[Freed], at: int, awaiting: bool = False) -> list[Freed]:
+    for call_id, attempt in attempts:
+        for row in _open(tx, call_id, attempt):
+            if awaiting == (row.expires_at is not None):
+                tx.close_hold(row, "released", at)
+    return attempts
