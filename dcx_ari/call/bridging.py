@@ -34,15 +34,17 @@ async def join(call: Call, leg: Leg, *, record: bool) -> str | None:
 
     Recording starts with the bridge: what came before (menu, whisper) is not in it.
     """
-    if leg.bridge_id is None:
-        leg.bridge_id, _ = await asyncio.gather(open_bridge(call), _ready_caller(call))
+    bridge_id = leg.bridge_id
+    if bridge_id is None:
+        bridge_id, _ = await asyncio.gather(open_bridge(call), _ready_caller(call))
+        leg.bridge_id = bridge_id
     else:
         await _ready_caller(call)
     recording_id = call.mint("rec") if record else None
     call.recording_id = recording_id
     # The moment of the request is the start of the talk; the event that confirms it comes later.
-    call.note_stage("talking", leg=leg.id, bridge=leg.bridge_id, recording=recording_id)
-    add = call.ari.bridges.add_channel(leg.bridge_id, channel=[call.caller.id, leg.id])
+    call.note_stage("talking", leg=leg.id, bridge=bridge_id, recording=recording_id)
+    add = call.ari.bridges.add_channel(bridge_id, channel=[call.caller.id, leg.id])
     try:
         if recording_id is None:
             await add

@@ -6,7 +6,7 @@ Every verb that waits raises `CallEnded` when the caller goes. Flows never clean
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from dcx_ari.ari import events as ev
@@ -17,7 +17,7 @@ from dcx_ari.call.leg import Ended, Leg
 from dcx_ari.call.ports import Inbound, Ports
 from dcx_ari.call.signal import Signal
 from dcx_ari.decide.causes import Cause
-from dcx_ari.decide.digits import Complete, DigitRule, Incomplete, Invalid, match
+from dcx_ari.decide.digits import Complete, DigitRule, Incomplete, Invalid, judge, match
 
 _ANSWER_S = 5.0
 _PLAYBACK_START_S = 5.0
@@ -85,7 +85,12 @@ class Call:
         """Add to the call's history."""
         self.ports.journal.event(self.id, self.ports.now_ms(), kind, data)
 
+    def nudge(self) -> None:
+        """State was changed from outside of an event: let the waiting verbs look at it."""
+        self._signal.pulse()
+
     def require(self) -> None:
+        """Raise `CallEnded` if the caller has gone."""
         if self.caller.ended is not None:
             raise CallEnded(self.caller.ended.cause)
 
@@ -154,14 +159,13 @@ class Call:
         while True:
             timeout = between_s if entry else first_s
             if not await self.wait(lambda: bool(listener.digits) or not listener.live, timeout):
-                return match(entry, rule, ended=True) if entry else None
+                return judge(entry, rule) if entry else None
             digit = listener.take_digit()
             if digit is None:  # the leg has gone
                 return None
             entry += digit
-            verdict = match(entry, rule, ended=False)
+            verdict = match(entry, rule)
             if not isinstance(verdict, Incomplete):
-                self.note("digits", digits=entry, by="caller" if leg is None else leg.id)
                 return verdict
 
     async def ring(self) -> None:
@@ -207,7 +211,7 @@ class Call:
                 await self.ari.channels.start_moh(self.caller.id, moh_class=music_class)
 
     @contextlib.contextmanager
-    def _caller_request(self) -> Any:
+    def _caller_request(self) -> Iterator[None]:
         """A request on the caller's channel: gone means that the caller has gone."""
         try:
             yield
@@ -217,7 +221,7 @@ class Call:
             raise CallEnded(Cause.NORMAL) from None
 
     @contextlib.contextmanager
-    def _request(self, leg: Leg) -> Any:
+    def _request(self, leg: Leg) -> Iterator[None]:
         """A request on any leg: gone ends the leg, and the call if it was the caller's."""
         try:
             yield

@@ -118,7 +118,7 @@ async def _until_answered(call: Call, leg: Leg, target: Target, timeout_s: float
     if early_media:
         await early_bridge(call, leg)
     try:
-        await call.ari.channels.dial(leg.id, timeout=max(1, round(timeout_s)))
+        await call.ari.channels.dial(leg.id, timeout_s=max(1, round(timeout_s)))
     except AriError as error:
         leg.failed = LegResult.UNREACHABLE
         call.note("dial_failed", leg=leg.id, error=str(error))

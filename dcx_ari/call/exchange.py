@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from dcx_ari.ari import events as ev
@@ -17,6 +16,7 @@ from dcx_ari.ari.errors import AriError, Gone
 from dcx_ari.ari.resources import Ari
 from dcx_ari.ari.transport import Session, Transport
 from dcx_ari.call.call import Call
+from dcx_ari.call.delivery import resource_of
 from dcx_ari.call.ids import call_of, new_call_id
 from dcx_ari.call.inbound import parse_inbound
 from dcx_ari.call.leg import Ended
@@ -89,7 +89,7 @@ class Exchange:
     # -- events ---------------------------------------------------------------------------------------------
 
     def _deliver(self, event: ev.Event) -> None:
-        resource_id = ev.resource_of(event)
+        resource_id = resource_of(event)
         if resource_id is None:
             return
         call = self._callers.get(resource_id) or self.calls.get(call_of(resource_id))
