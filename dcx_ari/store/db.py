@@ -1,0 +1,155 @@
+"""Engine, sessions and transactions.
+
+SQLite runs in WAL mode with foreign keys on. A writing transaction says BEGIN IMMEDIATE: one that starts by
+reading and then writes would be refused at once (SQLITE_BUSY_SNAPSHOT), whatever the busy timeout, if another
+process committed in between. See https://www.sqlite.org/isolation.html and lang_transaction.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from dcx_ari.store.errors import StoreError, translate
+
+BUSY_TIMEOUT_MS = 5_000
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",  # with WAL a power cut loses the last commits at most
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -16000",
+)
+
+
+def parse_url(url: str) -> URL:
+    """`sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`; the driver is filled in where it is left out."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError("database url: must look like sqlite:////path/to/dcx.db or postgresql://…") from None
+    driver = {
+        "sqlite": "sqlite+aiosqlite",
+        "postgresql": "postgresql+asyncpg",
+        "postgres": "postgresql+asyncpg",
+    }
+    full = driver.get(parsed.drivername, parsed.drivername)
+    if full not in driver.values():
+        raise StoreError(f"database url: {parsed.drivername} is not supported: use sqlite or postgresql")
+    return parsed.set(drivername=full)
+
+
+def describe(url: URL) -> str:
+    """The file path, or the URL without its password."""
+    return url.database or ":memory:" if url.drivername.startswith("sqlite") else url.render_as_string()
+
+
+def create_engine(
+    url: str | URL, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, pool_size: int = 5
+) -> AsyncEngine:
+    """The async engine for a URL. Raises StoreError for a URL that cannot work."""
+    parsed = parse_url(url) if isinstance(url, str) else url
+    options: dict[str, Any] = {"pool_size": pool_size}
+    if parsed.drivername.startswith("sqlite"):
+        if parsed.database in (None, "", ":memory:"):
+            options = {}  # one connection, kept: the pool of an in-memory database is chosen by SQLAlchemy
+        options["connect_args"] = {"timeout": busy_timeout_ms / 1000}
+    else:
+        options["pool_pre_ping"] = True
+    try:
+        engine = create_async_engine(parsed, **options)
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"database url: {error.name} is not installed: pip install 'dcx-ari[postgres]'"
+        ) from None
+    if parsed.drivername.startswith("sqlite"):
+        _prepare_sqlite(engine)
+    return engine
+
+
+def _prepare_sqlite(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("dcx_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@dataclass(frozen=True)
+class Database:
+    """Transactions on one database. `read()` and `write()` give a session; all errors are StoreError."""
+
+    engine: AsyncEngine
+    where: str = field(default="")
+    _writer: AsyncEngine = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "where", self.where or describe(self.engine.url))
+        object.__setattr__(self, "_writer", self.engine.execution_options(dcx_write=True))
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """One consistent view of the database; rolled back at the end."""
+        with self.translated():
+            async with AsyncSession(self.engine, expire_on_commit=False) as session:
+                yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """One transaction, with SQLite's write lock from the start; committed at the end or not at all."""
+        with self.translated():
+            async with AsyncSession(self._writer, expire_on_commit=False) as session, session.begin():
+                await session.connection()  # BEGIN now, not at the first statement
+                yield session
+
+    @asynccontextmanager
+    async def write_connection(self) -> AsyncIterator[AsyncConnection]:
+        """As `write()`, without an ORM session: for hot paths."""
+        with self.translated():
+            async with self._writer.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, OSError) as error:
+            if (known := translate(error, self.where)) is not None:
+                raise known from error
+            raise
+
+    async def ping(self) -> None:
+        """Returns if the database answers. Raises StoreError."""
+        with self.translated():
+            async with self.engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def open_database(url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Database:
+    """A Database for a URL; the directory of a SQLite file is made. Nothing is connected or migrated yet."""
+    parsed = parse_url(url)
+    if parsed.drivername.startswith("sqlite") and parsed.database not in (None, "", ":memory:"):
+        path = Path(str(parsed.database))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise translate(error, str(path)) or error from error
+    return Database(create_engine(parsed, busy_timeout_ms=busy_timeout_ms))

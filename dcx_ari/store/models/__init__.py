@@ -1,0 +1,75 @@
+"""Every table, by subject."""
+
+from sqlmodel import SQLModel
+
+from dcx_ari.store.models.base import default_in_database
+from dcx_ari.store.models.buyers import Buyer, BuyerFields
+from dcx_ari.store.models.calls import Call, CallEvent, Leg, Recording
+from dcx_ari.store.models.campaigns import Campaign, CampaignBuyer, CampaignBuyerFields, CampaignFields
+from dcx_ari.store.models.flows import Flow, FlowFields
+from dcx_ari.store.models.groups import BuyerGroup, BuyerGroupFields, BuyerGroupMember, BuyerGroupMemberFields
+from dcx_ari.store.models.keys import ApiKey
+from dcx_ari.store.models.numbers import Number, NumberFields
+from dcx_ari.store.models.schedules import Schedule, ScheduleFields
+from dcx_ari.store.models.sources import TrafficSource, TrafficSourceFields
+from dcx_ari.store.models.states import StateRule, StateRuleFields
+from dcx_ari.store.models.suppressions import Suppression, SuppressionFields
+from dcx_ari.store.models.trunks import Trunk, TrunkFields
+from dcx_ari.store.models.versions import ConfigVersion
+
+TABLES = (
+    "trunks",
+    "flows",
+    "schedules",
+    "traffic_sources",
+    "campaigns",
+    "buyers",
+    "buyer_groups",
+    "buyer_group_members",
+    "campaign_buyers",
+    "numbers",
+    "suppression_lists",
+    "state_rules",
+    "api_keys",
+    "config_version",
+    "calls",
+    "legs",
+    "call_events",
+    "recordings",
+)
+
+__all__ = [
+    "TABLES",
+    "ApiKey",
+    "Buyer",
+    "BuyerFields",
+    "BuyerGroup",
+    "BuyerGroupFields",
+    "BuyerGroupMember",
+    "BuyerGroupMemberFields",
+    "Call",
+    "CallEvent",
+    "Campaign",
+    "CampaignBuyer",
+    "CampaignBuyerFields",
+    "CampaignFields",
+    "ConfigVersion",
+    "Flow",
+    "FlowFields",
+    "Leg",
+    "Number",
+    "NumberFields",
+    "Recording",
+    "Schedule",
+    "ScheduleFields",
+    "StateRule",
+    "StateRuleFields",
+    "Suppression",
+    "SuppressionFields",
+    "TrafficSource",
+    "TrafficSourceFields",
+    "Trunk",
+    "TrunkFields",
+]
+
+default_in_database(SQLModel.metadata.tables[name] for name in TABLES)
