@@ -5,6 +5,7 @@ beside its figures, `NOTES: tuple[str, ...]`. A part that also wants a table of 
 `section(quick: bool) -> Section` instead.
 """
 
+import math
 import os
 import platform
 import sqlite3
@@ -61,8 +62,7 @@ def ratio(ours: float | None, rival: float | None) -> float | None:
 def percentile(values: Sequence[float], percent: float) -> float:
     """Nearest-rank percentile (`percent` in 0..100) of a non-empty sequence."""
     ordered = sorted(values)
-    rank = max(0, min(len(ordered) - 1, round(percent / 100 * len(ordered) + 0.5) - 1))
-    return ordered[rank]
+    return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)]
 
 
 def median(values: Sequence[float | None]) -> float | None:
@@ -117,8 +117,14 @@ def section_markdown(section: Section) -> str:
     if section.notes:
         parts.append("\n".join(f"- {note}" for note in section.notes))
     if section.failures:
-        parts.append("\n".join(f"- **failed:** {failure}" for failure in section.failures))
+        parts.append("\n".join(f"- **failed:** {one_line(failure)}" for failure in section.failures))
     return "\n\n".join(parts)
+
+
+def one_line(text: str, limit: int = 400) -> str:
+    """The text without line breaks, cut in the middle where it is long."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else f"{flat[: limit // 2]} … {flat[-limit // 2 :]}"
 
 
 def machine_facts() -> list[str]:

@@ -1,0 +1,62 @@
+"""The Asterisk under the bench, and the few things the bench asks of it."""
+
+import asyncio
+import base64
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from dcx_asterisk.fetch import ensure
+from dcx_asterisk.instance import Instance
+from dcx_asterisk.process import Asterisk, running
+
+PORT = 26000
+SIP_PORT, ARI_PORT, AMI_PORT = PORT + 60, PORT + 88, PORT + 38
+RTP_PORTS = (30000, 32699)  # 100 calls/s of 2 s hold 400 legs with two ports each
+
+
+@dataclass(frozen=True, slots=True)
+class Bed:
+    """A running Asterisk, and the command that starts SIPp."""
+
+    asterisk: Asterisk
+    sipp: list[str]
+    versions: str
+
+    @property
+    def sip(self) -> str:
+        """Where calls are sent, as host:port."""
+        return f"{self.asterisk.instance.sip_bind}:{self.asterisk.instance.sip_port}"
+
+    async def push(self, kind: str, name: str, fields: Mapping[str, str]) -> None:
+        """Put one PJSIP object into Asterisk's memory; RuntimeError with its words if it is refused."""
+        login = base64.b64encode(f"{self.asterisk.ari_user}:{self.asterisk.ari_password}".encode()).decode()
+        body = {"fields": [{"attribute": key, "value": value} for key, value in fields.items()]}
+        url = f"{self.asterisk.ari_url}/asterisk/config/dynamic/res_pjsip/{kind}/{name}"
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Basic {login}"}) as http,
+            http.put(url, json=body, timeout=aiohttp.ClientTimeout(total=10)) as response,
+        ):
+            if response.status >= 400:
+                raise RuntimeError(f"{kind} {name}: {response.status} {(await response.text())[:200]}")
+
+
+@asynccontextmanager
+async def bed() -> AsyncIterator[Bed]:
+    """A fresh Asterisk for the length of the block. Raises AsteriskError if it cannot be had."""
+    phones = await asyncio.to_thread(ensure, "phones")
+    with tempfile.TemporaryDirectory(prefix="dcx-bench-") as home:
+        instance = Instance(
+            home=Path(home),
+            ari_port=ARI_PORT,
+            ami_port=AMI_PORT,
+            sip_port=SIP_PORT,
+            rtp_ports=RTP_PORTS,
+        )
+        async with running(instance) as asterisk:
+            versions = f"Asterisk {asterisk.tree.versions['asterisk']}, SIPp {phones.versions['sip-tester']}"
+            yield Bed(asterisk, phones.command("sipp"), versions)

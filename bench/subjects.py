@@ -1,0 +1,135 @@
+"""Who carries the calls: the plain dialplan, the floor, DCX. Each starts on a running Asterisk."""
+
+import asyncio
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import sipp
+from bench.bed import Bed
+
+NUMBER = "+15125550100"
+TRUNK = "bench-buyer"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """`start` yields the ids of the subject's own processes; none where Asterisk does all the work."""
+
+    name: str
+    title: str
+    caller_host: str  # Asterisk knows by the caller's address whose call it is
+    start: Callable[[Bed], AbstractAsyncContextManager[list[int]]]
+
+
+async def push_trunks(bed: Bed, name: str, caller_host: str) -> None:
+    """One endpoint for calls from `caller_host` (into the context `name`), one towards the buyer."""
+    common = {"allow": "!all,ulaw", "direct_media": "no", "callerid": ""}
+    await bed.push("aor", TRUNK, {"contact": f"sip:{sipp.BUYER_HOST}:{sipp.BUYER_PORT}"})
+    await bed.push("endpoint", TRUNK, {**common, "context": "none", "aors": TRUNK})
+    await bed.push("endpoint", name, {**common, "context": name})
+    await bed.push("identify", name, {"endpoint": name, "match": caller_host})
+
+
+def ari_of(bed: Bed) -> list[str]:
+    return [bed.asterisk.ari_url, bed.asterisk.ari_user, bed.asterisk.ari_password]
+
+
+@asynccontextmanager
+async def plain(bed: Bed) -> AsyncIterator[list[int]]:
+    """One `Dial()` in the dialplan: what Asterisk costs with no program at all."""
+    await push_trunks(bed, PLAIN.name, PLAIN.caller_host)
+    # The pattern begins with "+" or a digit; dialplan patterns need one extension for each.
+    for pattern in ("_X.", "_+X."):
+        await bed.asterisk.command(
+            f"dialplan add extension {pattern},1,Dial(PJSIP/${{EXTEN}}@{TRUNK},30) into {PLAIN.name}"
+        )
+    yield []
+
+
+@asynccontextmanager
+async def floor(bed: Bed) -> AsyncIterator[list[int]]:
+    """bench/floor.py as a process of its own."""
+    await push_trunks(bed, FLOOR.name, FLOOR.caller_host)
+    for pattern in ("_X.", "_+X."):
+        await bed.asterisk.command(
+            f"dialplan add extension {pattern},1,Stasis({FLOOR.name}) into {FLOOR.name}"
+        )
+    command = [sys.executable, "-m", "bench.floor", *ari_of(bed), FLOOR.name]
+    command += [f"PJSIP/{{number}}@{TRUNK}"]
+    async with application(command, "ready") as child:
+        yield [child.pid]
+
+
+@asynccontextmanager
+async def dcx(bed: Bed) -> AsyncIterator[list[int]]:
+    """DCX with routing, rows and events on."""
+    if importlib.util.find_spec("dcx_cli.main") is None:
+        raise RuntimeError("left out, this tree has no `dcx run` yet")
+    yield []
+
+
+@asynccontextmanager
+async def application(command: list[str], ready: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A program that is usable once a line of its output contains `ready`; stopped at the end.
+
+    Raises RuntimeError with its last words if it ends before that, TimeoutError after 30 s.
+    """
+    root = Path(__file__).parents[1]
+    child = await asyncio.create_subprocess_exec(
+        *command, cwd=root, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        async with asyncio.timeout(30):
+            await wait_for_line(child, ready)
+        async with asyncio.TaskGroup() as tasks:
+            drain = tasks.create_task(swallow(child))
+            try:
+                yield child
+            finally:
+                drain.cancel()
+    finally:
+        await stop(child)
+
+
+async def wait_for_line(child: asyncio.subprocess.Process, ready: str) -> None:
+    said: list[str] = []
+    while line := await output(child).readline():
+        said.append(line.decode(errors="replace").rstrip())
+        if ready in said[-1]:
+            return
+    raise RuntimeError("ended before it was ready: " + " / ".join(said[-3:]))
+
+
+def output(child: asyncio.subprocess.Process) -> asyncio.StreamReader:
+    if child.stdout is None:
+        raise RuntimeError("started without a pipe for its output")
+    return child.stdout
+
+
+async def swallow(child: asyncio.subprocess.Process) -> None:
+    """Read what it prints, so that it never blocks on a full pipe."""
+    while await output(child).read(65536):
+        pass
+
+
+async def stop(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is not None:
+        return
+    child.terminate()
+    try:
+        async with asyncio.timeout(5):
+            await child.wait()
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+
+
+PLAIN = Subject("bench-plain", "dialplan `Dial()`", "127.0.0.21", plain)
+FLOOR = Subject("bench-floor", "floor script", "127.0.0.22", floor)
+DCX = Subject("bench-dcx", "DCX", "127.0.0.23", dcx)
+SUBJECTS = (PLAIN, FLOOR, DCX)
+TITLES = {subject.name: subject.title for subject in SUBJECTS}
