@@ -16,7 +16,6 @@ from dcx_ari.store.ledger.types import (
     Spacing,
     Sums,
 )
-from dcx_ari.store.ledger.usage import Usage
 
 __all__ = [
     "CALL",
@@ -33,6 +32,5 @@ __all__ = [
     "Reserved",
     "Spacing",
     "Sums",
-    "Usage",
     "open_ledger",
 ]

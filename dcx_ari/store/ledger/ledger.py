@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from dcx_ari.decide.caps import CounterKey, Hold, Outcome
 from dcx_ari.store.errors import StoreError, translate
 from dcx_ari.store.ledger import usage, verify
+from dcx_ari.store.ledger.mirror import Mirror
 from dcx_ari.store.ledger.money import Adjust, Book, Convert, Correct
 from dcx_ari.store.ledger.reserve import Reserve
 from dcx_ari.store.ledger.settle import (
@@ -24,7 +25,7 @@ from dcx_ari.store.ledger.settle import (
     Settle,
 )
 from dcx_ari.store.ledger.tx import Connection
-from dcx_ari.store.ledger.types import Converted, Difference, Money, Refused, Reserved, Spacing, Sums
+from dcx_ari.store.ledger.types import Converted, Difference, Figure, Money, Refused, Reserved, Spacing, Sums
 from dcx_ari.store.ledger.writer import SqliteConnection, Writer, connect
 
 BUSY_TIMEOUT_MS = 5_000
@@ -58,6 +59,9 @@ class Ledger:
         self._writer = Writer(path, busy_timeout_ms)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="dcx-ledger-read")
         self._read_db: sqlite3.Connection | None = None
+        self._mirror = Mirror()
+        self._mirror_db: sqlite3.Connection | None = None
+        self._loading = asyncio.Lock()
 
     async def reserve(
         self,
@@ -137,8 +141,23 @@ class Ledger:
         """Change a counter by hand, as an entry; its new `used`. Raises BadEntry."""
         return await self._writer.submit(Adjust(key, delta, reason, actor, self._clock()))
 
-    async def usage(self, scopes: Iterable[tuple[str, int]], period_keys: Iterable[str]) -> usage.Usage:
-        """Figures for a decision; see `usage.figures`."""
+    async def usage(self) -> Mapping[CounterKey, int]:
+        """Committed plus held of every counter, up to date with all processes; absent is zero.
+
+        The mapping is alive: it changes with the next `usage`, so decide on it before the next `await`. The
+        figures may be older than the reservation that follows; `reserve` is what decides.
+        """
+        if not self._mirror.loaded:
+            async with self._loading:
+                if not self._mirror.loaded:
+                    await self._read(lambda db: self._mirror.load(db, self._clock()))
+        self._refresh()
+        return self._mirror.counters
+
+    async def figures(
+        self, scopes: Iterable[tuple[str, int]], period_keys: Iterable[str]
+    ) -> dict[CounterKey, Figure]:
+        """Counters of these (scope, id) in these periods, used and held apart; see `usage.figures`."""
         wanted, keys = list(scopes), list(period_keys)
         return await self._read(lambda db: usage.figures(db, wanted, keys))
 
@@ -156,9 +175,10 @@ class Ledger:
         """Finish what was asked and close the connections."""
         await self._writer.close()
         await asyncio.to_thread(self._reader.shutdown)
-        if self._read_db is not None:
-            self._read_db.close()
-            self._read_db = None
+        for db in (self._read_db, self._mirror_db):
+            if db is not None:
+                db.close()
+        self._read_db = self._mirror_db = None
 
     async def _read(self, query: Callable[[Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._read_now, query)
@@ -168,6 +188,16 @@ class Ledger:
             if self._read_db is None:
                 self._read_db = connect(self.path, self._timeout_s, read_only=True)
             return query(SqliteConnection(self._read_db))
+        except sqlite3.Error as error:
+            raise translate(error, self.path) or error from error
+
+    def _refresh(self) -> None:
+        # On the event loop, with a connection of its own: in WAL mode a reader waits for nobody, and the few
+        # rows are in the page cache; a hop to a thread and back costs more than the read.
+        try:
+            if self._mirror_db is None:
+                self._mirror_db = connect(self.path, self._timeout_s, read_only=True)
+            self._mirror.refresh(SqliteConnection(self._mirror_db), self._clock())
         except sqlite3.Error as error:
             raise translate(error, self.path) or error from error
 

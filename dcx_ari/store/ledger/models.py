@@ -13,12 +13,16 @@ class CapCounter(SQLModel, table=True):
     """What one counter shows now. `used` is committed, `held` is promised to live attempts.
 
     Counts for calls, cents for `revenue_cents`; for period `spacing`, `used` is the epoch ms of the last
-    attempt.
+    attempt. `rev` grows with every transaction that changes counters: what is above it is newer.
     """
 
     __tablename__ = "cap_counters"
     # period_key before metric and period: "all figures of this buyer today" is then one range of the key
-    __table_args__ = (CheckConstraint("held >= 0", name="ck_cap_counters_held"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        CheckConstraint("held >= 0", name="held"),
+        Index("ix_cap_counters_rev", "rev"),
+        {"sqlite_with_rowid": False},
+    )
     scope: str = Field(primary_key=True)
     scope_id: int = Field(primary_key=True)
     period_key: str = Field(primary_key=True)
@@ -26,6 +30,7 @@ class CapCounter(SQLModel, table=True):
     period: str = Field(primary_key=True)
     used: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     held: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    rev: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
 
 
 class CapHold(SQLModel, table=True):

@@ -72,7 +72,7 @@ class Convert:
 
 @dataclass(frozen=True, slots=True)
 class Correct:
-    """Request: the price of a converted attempt changes by `revenue_delta` cents (a newer postback, a dispute).
+    """Request: the price of a converted attempt changes by `revenue_delta` cents (newer postback, dispute).
 
     An adjusting entry on every revenue counter of the attempt, and the adjusting `money`. Nothing happens
     when all of `money` is booked already, so a repeated postback is a no-op; `money` must therefore not be
@@ -124,7 +124,7 @@ class Adjust:
             raise BadEntry(f"a {self.key.period} counter cannot be adjusted")
         if not self.delta or not self.reason.strip() or not self.actor.strip():
             raise BadEntry("an adjustment needs an amount other than 0, a reason and an actor")
-        used = tx.counter(self.key).used
+        used = tx.figure(self.key).used
         if used + self.delta < 0:
             raise BadEntry(f"used is {used}: it cannot go below zero")
         tx.enter(self.key, "adjust", self.delta, self.at, reason=self.reason, actor=self.actor)

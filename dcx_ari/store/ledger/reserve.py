@@ -71,27 +71,25 @@ class Reserve:
         return [hold for hold in holds if hold.key[:4] not in have]
 
     def _too_soon(self, tx: Tx, spacing: Spacing) -> Refused | None:
-        last = tx.counter(spacing.key).used
+        last = tx.figure(spacing.key).used
         if spacing.least_s is None or last == 0 or self.at - last >= spacing.least_s * 1000:
             return None
         return Refused(spacing.key, 1, last, 0, spacing.least_s)
 
     def _take(self, tx: Tx, number: int, hold: Hold) -> None:
-        counter = tx.counter(hold.key)
-        level = counter.used + counter.held + hold.amount
+        level = sum(tx.figure(hold.key)) + hold.amount if hold.limit is not None else 0
         row = HoldRow(self.call_id, number, hold.key, hold.amount, 0, configured_limit(hold), level, "held")
         tx.add_hold(row, self.worker, self.at)
 
     def _stamp(self, tx: Tx, spacing: Spacing) -> None:
         # Not a promise but a fact, the time of this attempt: entered as a difference, so that sums work for
         # it too.
-        later = max(0, self.at - tx.counter(spacing.key).used)
+        later = max(0, self.at - tx.figure(spacing.key).used)
         row = HoldRow(
             self.call_id, self.attempt, spacing.key, 0, 0, spacing.least_s, 0, "committed", closed_at=self.at
         )
         tx.add_hold(row, self.worker, self.at)
         tx.enter(spacing.key, "commit", later, self.at, row)
-        row.dirty = True
 
 
 def configured_limit(hold: Hold) -> int | None:
@@ -100,8 +98,10 @@ def configured_limit(hold: Hold) -> int | None:
 
 
 def _refusal(tx: Tx, hold: Hold) -> Refused | None:
-    counter = tx.counter(hold.key)
     limit = configured_limit(hold)
-    if hold.limit is None or limit is None or counter.used + counter.held + hold.amount <= hold.limit:
+    if hold.limit is None or limit is None:
         return None
-    return Refused(hold.key, hold.amount, counter.used, counter.held, limit)
+    used, held = tx.figure(hold.key)
+    return (
+        None if used + held + hold.amount <= hold.limit else Refused(hold.key, hold.amount, used, held, limit)
+    )

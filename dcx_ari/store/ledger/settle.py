@@ -1,11 +1,11 @@
-"""Settle: what becomes of an attempt's holds when the leg is answered, ends, never was dialled, or is lost."""
+"""Settle: what becomes of an attempt's holds when the leg is answered, ends, was not dialled, or is lost."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from dcx_ari.decide.caps import Hold, Metric, Outcome, Scope, committed
 from dcx_ari.decide.periods import Period
-from dcx_ari.store.ledger.tx import HoldRow, Tx
+from dcx_ari.store.ledger.tx import HoldRow, Params, Tx
 from dcx_ari.store.ledger.types import CALL
 
 CONVERSION = ("convert", "revenue_cents")
@@ -20,8 +20,7 @@ class Freed(NamedTuple):
 
 def enter(tx: Tx, row: HoldRow, kind: str, amount: int, at: int, **why: str | None) -> bool:
     """Enter an amount that nothing holds for any more; True (and flagged) when it passes the hold's limit."""
-    counter = tx.counter(row.key)
-    over = amount > 0 and row.limit is not None and counter.used + counter.held + amount > row.limit
+    over = amount > 0 and row.limit is not None and sum(tx.figure(row.key)) + amount > row.limit
     tx.enter(row.key, kind, amount, at, row, over_cap=over, **why)
     return over
 
@@ -108,16 +107,11 @@ class Finish:
     at: int
 
     def apply(self, tx: Tx) -> bool:
-        attempts = _attempts(
-            tx,
-            "SELECT DISTINCT call_id, attempt FROM cap_holds WHERE call_id = :call_id AND state = 'held' "
-            "AND expires_at IS NULL ORDER BY attempt",
-            {"call_id": self.call_id},
-        )
-        for _, attempt in attempts:
+        changed = False
+        for attempt in tx.open_attempts(self.call_id):
             outcome = self.outcome if attempt == CALL else Outcome()
-            Settle(self.call_id, attempt, outcome, self.at).apply(tx)
-        return bool(attempts)
+            changed |= Settle(self.call_id, attempt, outcome, self.at).apply(tx)
+        return changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +138,7 @@ class ReleaseOrphans:
     """
 
     live: frozenset[str]
-    worker: str | None
+    worker: str
     before: int
     at: int
 
@@ -152,8 +146,8 @@ class ReleaseOrphans:
         lost = _attempts(
             tx,
             "SELECT DISTINCT call_id, attempt FROM cap_holds WHERE state = 'held' AND expires_at IS NULL "
-            "AND created_at < :before AND worker = COALESCE(:worker, worker) ORDER BY call_id, attempt",
-            {"before": self.before, "worker": self.worker},
+            "AND created_at < ? AND worker = ? ORDER BY call_id, attempt",
+            (self.before, self.worker),
         )
         return _free(tx, [one for one in lost if one.call_id not in self.live], self.at)
 
@@ -167,9 +161,9 @@ class ReleaseExpired:
     def apply(self, tx: Tx) -> list[Freed]:
         due = _attempts(
             tx,
-            "SELECT DISTINCT call_id, attempt FROM cap_holds WHERE state = 'held' AND expires_at <= :at "
+            "SELECT DISTINCT call_id, attempt FROM cap_holds WHERE state = 'held' AND expires_at <= ? "
             "ORDER BY call_id, attempt",
-            {"at": self.at},
+            (self.at,),
         )
         return _free(tx, due, self.at, awaiting=True)
 
@@ -181,7 +175,7 @@ def as_hold(row: HoldRow) -> Hold:
     return Hold(scope, key.scope_id, metric, period, key.period_key, row.amount, row.limit)
 
 
-def _attempts(tx: Tx, sql: str, params: dict[str, object]) -> list[Freed]:
+def _attempts(tx: Tx, sql: str, params: Params) -> list[Freed]:
     tx.write()  # the query must see what this transaction has changed so far
     return [Freed(*row) for row in tx.connection.rows(sql, params)]
 

@@ -1,18 +1,18 @@
 """One ledger transaction: reads under the write lock, changes in memory, writes at the end.
 
-The SQL is the subset that SQLite and PostgreSQL share, with `:name` parameters. Requests of one batch see
-each other's changes because they share one `Tx`; each distinct counter is read once and written once per
-batch.
+The SQL is the subset that SQLite and PostgreSQL share; parameters are `?` in order. Requests of one batch see
+each other's changes because they share one `Tx`. A counter is read only where a limit has to be compared, and
+written once per batch, as a difference.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dcx_ari.decide.caps import CounterKey
-from dcx_ari.store.ledger.types import Money
+from dcx_ari.store.ledger.types import Figure, Money
 
-Params = Mapping[str, Any]
+Params = Sequence[Any]
 
 
 class Connection(Protocol):
@@ -21,15 +21,6 @@ class Connection(Protocol):
     def rows(self, sql: str, params: Params) -> Sequence[tuple[Any, ...]]: ...
 
     def many(self, sql: str, params: Iterable[Params]) -> None: ...
-
-
-@dataclass(slots=True)
-class Counter:
-    """A counter as this transaction sees it."""
-
-    used: int = 0
-    held: int = 0
-    dirty: bool = False
 
 
 @dataclass(slots=True)
@@ -49,41 +40,39 @@ class HoldRow:
     dirty: bool = False
 
 
-_COUNTER = (
-    "SELECT used, held FROM cap_counters WHERE scope = :scope AND scope_id = :scope_id "
-    "AND period_key = :period_key AND metric = :metric AND period = :period"
+_KEY = "scope, scope_id, metric, period, period_key"
+_KEY_IS = "scope = ? AND scope_id = ? AND metric = ? AND period = ? AND period_key = ?"
+_COUNTER = f"SELECT used, held FROM cap_counters WHERE {_KEY_IS}"  # noqa: S608 — constants, here and below
+_LAST_REV = "SELECT COALESCE(MAX(rev), 0) FROM cap_counters"
+_LOWER_COUNTER = f"UPDATE cap_counters SET used = used + ?, held = held + ?, rev = ? WHERE {_KEY_IS}"  # noqa: S608
+_RAISE_COUNTER = (
+    f"INSERT INTO cap_counters ({_KEY}, used, held, rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+    "ON CONFLICT (scope, scope_id, period_key, metric, period) DO UPDATE SET "
+    "used = cap_counters.used + excluded.used, held = cap_counters.held + excluded.held, rev = excluded.rev"
 )
-_SAVE_COUNTER = (
-    "INSERT INTO cap_counters (scope, scope_id, period_key, metric, period, used, held) "
-    "VALUES (:scope, :scope_id, :period_key, :metric, :period, :used, :held) "
-    "ON CONFLICT (scope, scope_id, period_key, metric, period) "
-    "DO UPDATE SET used = excluded.used, held = excluded.held"
+_HOLDS = (
+    f"SELECT {_KEY}, amount, committed, limit_value, level, state, expires_at, closed_at "  # noqa: S608
+    "FROM cap_holds WHERE call_id = ? AND attempt = ?"
 )
-_HOLD_COLUMNS = (
-    "scope, scope_id, metric, period, period_key, amount, committed, limit_value, level, state, expires_at, "
-    "closed_at"
+_OPEN_ATTEMPTS = (
+    "SELECT DISTINCT attempt FROM cap_holds WHERE call_id = ? AND state = 'held' AND expires_at IS NULL"
 )
-_HOLDS = f"SELECT {_HOLD_COLUMNS} FROM cap_holds WHERE call_id = :call_id AND attempt = :attempt"  # noqa: S608
 _ADD_HOLD = (
-    "INSERT INTO cap_holds (call_id, attempt, scope, scope_id, metric, period, period_key, "
-    "amount, committed, limit_value, level, state, worker, created_at, closed_at) "
-    "VALUES (:call_id, :attempt, :scope, :scope_id, :metric, :period, :period_key, "
-    ":amount, :committed, :limit, :level, :state, :worker, :at, :closed_at)"
+    f"INSERT INTO cap_holds (call_id, attempt, {_KEY}, amount, committed, limit_value, level, state, "  # noqa: S608
+    "expires_at, closed_at, worker, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _SAVE_HOLD = (
-    "UPDATE cap_holds SET state = :state, committed = :committed, closed_at = :closed_at, "
-    "expires_at = :expires_at WHERE call_id = :call_id AND attempt = :attempt AND scope = :scope "
-    "AND scope_id = :scope_id AND metric = :metric AND period = :period"
+    "UPDATE cap_holds SET state = ?, committed = ?, closed_at = ?, expires_at = ? WHERE call_id = ? "
+    "AND attempt = ? AND scope = ? AND scope_id = ? AND metric = ? AND period = ?"
 )
 _ADD_ENTRY = (
-    "INSERT INTO cap_entries (kind, scope, scope_id, metric, period, period_key, amount, call_id, attempt, "
-    "over_cap, reason, actor, at) VALUES (:kind, :scope, :scope_id, :metric, :period, :period_key, :amount, "
-    ":call_id, :attempt, :over_cap, :reason, :actor, :at)"
+    f"INSERT INTO cap_entries ({_KEY}, kind, amount, call_id, attempt, over_cap, reason, actor, at) "  # noqa: S608
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_MONEY_THERE = "SELECT 1 FROM money_entries WHERE call_id = :call_id AND kind = :kind AND key = :key"
+_MONEY_THERE = "SELECT 1 FROM money_entries WHERE call_id = ? AND kind = ? AND key = ?"
 _ADD_MONEY = (
     "INSERT INTO money_entries (call_id, kind, key, amount_cents, buyer_id, source_id, reason, over_cap, at) "
-    "VALUES (:call_id, :kind, :key, :amount_cents, :buyer_id, :source_id, :reason, :over_cap, :at)"
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -92,59 +81,63 @@ class Tx:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._counters: dict[CounterKey, Counter] = {}
+        self._read: dict[CounterKey, Figure] = {}
+        self._changes: dict[CounterKey, list[int]] = {}
         self._holds: dict[tuple[str, int], list[HoldRow]] = {}
         self._new_holds: list[Params] = []
         self._entries: list[Params] = []
         self._new_money: list[Params] = []
         self._booked: set[tuple[str, str, str]] = set()
 
-    def counter(self, key: CounterKey) -> Counter:
-        """The counter, zero when it has no row yet."""
-        found = self._counters.get(key)
-        if found is None:
-            rows = self.connection.rows(_COUNTER, key._asdict())
-            found = self._counters[key] = Counter(*rows[0]) if rows else Counter()
-        return found
+    def figure(self, key: CounterKey) -> Figure:
+        """The counter with this transaction's changes; zero when it has no row yet."""
+        read = self._read.get(key)
+        if read is None:
+            rows = self.connection.rows(_COUNTER, key)
+            read = self._read[key] = Figure(*rows[0]) if rows else Figure()
+        used, held = self._changes.get(key, (0, 0))
+        return Figure(read.used + used, read.held + held)
 
     def holds(self, call_id: str, attempt: int) -> list[HoldRow]:
         """Every hold the attempt ever took; empty when it took none."""
         found = self._holds.get((call_id, attempt))
         if found is None:
-            rows = self.connection.rows(_HOLDS, {"call_id": call_id, "attempt": attempt})
+            rows = self.connection.rows(_HOLDS, (call_id, attempt))
             found = [HoldRow(call_id, attempt, CounterKey(*row[:5]), *row[5:]) for row in rows]
             self._holds[call_id, attempt] = found
         return found
 
+    def open_attempts(self, call_id: str) -> list[int]:
+        """Attempts of the call that may have open holds other than those awaiting a postback, ascending."""
+        stored = {row[0] for row in self.connection.rows(_OPEN_ATTEMPTS, (call_id,))}
+        return sorted(stored | {attempt for call, attempt in self._holds if call == call_id})
+
     def add_hold(self, row: HoldRow, worker: str, at: int) -> None:
         """A new hold; the counter is raised by its amount. A hold born committed holds nothing."""
         if row.state == "held":
-            counter = self.counter(row.key)
-            counter.held += row.amount
-            counter.dirty = True
+            self._change(row.key, 0, row.amount)
         self._holds.setdefault((row.call_id, row.attempt), []).append(row)
         self._new_holds.append(
-            {
-                **row.key._asdict(),
-                "call_id": row.call_id,
-                "attempt": row.attempt,
-                "amount": row.amount,
-                "committed": row.committed,
-                "limit": row.limit,
-                "level": row.level,
-                "state": row.state,
-                "worker": worker,
-                "at": at,
-                "closed_at": row.closed_at,
-            }
+            (
+                row.call_id,
+                row.attempt,
+                *row.key,
+                row.amount,
+                row.committed,
+                row.limit,
+                row.level,
+                row.state,
+                row.expires_at,
+                row.closed_at,
+                worker,
+                at,
+            )
         )
 
     def close_hold(self, row: HoldRow, state: str, at: int) -> None:
         """Free what the row still holds and set its state. What it commits is an entry of its own."""
         if row.state == "held":
-            counter = self.counter(row.key)
-            counter.held -= row.amount
-            counter.dirty = True
+            self._change(row.key, 0, -row.amount)
         row.state, row.expires_at, row.dirty = state, None, True
         row.closed_at = row.closed_at or at
 
@@ -153,83 +146,85 @@ class Tx:
         row.expires_at, row.dirty = until, True
 
     def enter(
-        self, key: CounterKey, kind: str, amount: int, at: int, row: HoldRow | None = None, **why: Any
+        self,
+        key: CounterKey,
+        kind: str,
+        amount: int,
+        at: int,
+        row: HoldRow | None = None,
+        *,
+        over_cap: bool = False,
+        reason: str | None = None,
+        actor: str | None = None,
     ) -> None:
-        """Append one entry and change the counter's `used` by it (`why`: over_cap, reason, actor)."""
-        counter = self.counter(key)
-        counter.used += amount
-        counter.dirty = True
+        """Append one entry, of a hold or by hand, and change the counter's `used` by it."""
+        self._change(key, amount, 0)
+        call_id = attempt = None
         if row is not None:
             row.committed += amount
-        self._entries.append(
-            {
-                **key._asdict(),
-                "kind": kind,
-                "amount": amount,
-                "call_id": row.call_id if row else None,
-                "attempt": row.attempt if row else None,
-                "over_cap": bool(why.get("over_cap", False)),
-                "reason": why.get("reason"),
-                "actor": why.get("actor"),
-                "at": at,
-            }
-        )
+            row.dirty = True
+            call_id, attempt = row.call_id, row.attempt
+        self._entries.append((*key, kind, amount, call_id, attempt, over_cap, reason, actor, at))
 
     def has_money(self, entry: Money) -> bool:
         """True when an entry with this call, kind and key is booked already."""
-        if (entry.call_id, entry.kind, entry.key) in self._booked:
-            return True
-        named = {"call_id": entry.call_id, "kind": entry.kind, "key": entry.key}
-        return bool(self.connection.rows(_MONEY_THERE, named))
+        named = (entry.call_id, entry.kind, entry.key)
+        return named in self._booked or bool(self.connection.rows(_MONEY_THERE, named))
 
     def add_money(self, entry: Money, at: int, over_cap: bool) -> None:
         """Append one money entry; the caller has asked `has_money` before."""
-        self._booked.add((entry.call_id, entry.kind, entry.key))
+        named = (entry.call_id, entry.kind, entry.key)
+        self._booked.add(named)
         self._new_money.append(
-            {
-                "call_id": entry.call_id,
-                "kind": entry.kind,
-                "key": entry.key,
-                "amount_cents": entry.amount_cents,
-                "buyer_id": entry.buyer_id,
-                "source_id": entry.source_id,
-                "reason": entry.reason,
-                "over_cap": entry.over_cap or over_cap,
-                "at": at,
-            }
+            (
+                *named,
+                entry.amount_cents,
+                entry.buyer_id,
+                entry.source_id,
+                entry.reason,
+                entry.over_cap or over_cap,
+                at,
+            )
         )
 
     def write(self) -> None:
-        """Write all changes so far; the owner of the transaction commits. May be called again for later
-        changes.
-        """
-        if self._new_holds:
-            self.connection.many(_ADD_HOLD, self._new_holds)
-            self._new_holds = []
+        """Write all changes so far; the owner of the transaction commits. May be called again later."""
+        for sql, waiting in (
+            (_ADD_HOLD, self._new_holds),
+            (_ADD_ENTRY, self._entries),
+            (_ADD_MONEY, self._new_money),
+        ):
+            if waiting:
+                self.connection.many(sql, waiting)
+                waiting.clear()
         if changed := [row for rows in self._holds.values() for row in rows if row.dirty]:
-            self.connection.many(_SAVE_HOLD, [self._hold_params(row) for row in changed])
-        if self._entries:
-            self.connection.many(_ADD_ENTRY, self._entries)
-            self._entries = []
-        if self._new_money:
-            self.connection.many(_ADD_MONEY, self._new_money)
-            self._new_money = []
-        if counters := sorted((key, c.used, c.held) for key, c in self._counters.items() if c.dirty):
-            self.connection.many(
-                _SAVE_COUNTER, [{**key._asdict(), "used": used, "held": held} for key, used, held in counters]
-            )
-        for row in changed:
-            row.dirty = False
-        for counter in self._counters.values():
-            counter.dirty = False
+            self.connection.many(_SAVE_HOLD, [_saved(row) for row in changed])
+            for row in changed:
+                row.dirty = False
+        self._write_counters()
 
-    def _hold_params(self, row: HoldRow) -> Params:
-        return {
-            **row.key._asdict(),
-            "call_id": row.call_id,
-            "attempt": row.attempt,
-            "state": row.state,
-            "committed": row.committed,
-            "closed_at": row.closed_at,
-            "expires_at": row.expires_at,
-        }
+    def _write_counters(self) -> None:
+        if not self._changes:
+            return
+        rev = self.connection.rows(_LAST_REV, ())[0][0] + 1
+        changes = [(*key, used, held, rev) for key, (used, held) in sorted(self._changes.items())]
+        # A counter whose holds are given back has a row. An upsert would not do: SQLite tests `held >= 0` on
+        # the row it would insert before it sees that there is one.
+        if raised := [change for change in changes if change[6] >= 0]:
+            self.connection.many(_RAISE_COUNTER, raised)
+        if lowered := [(*change[5:], *change[:5]) for change in changes if change[6] < 0]:
+            self.connection.many(_LOWER_COUNTER, lowered)
+        self._changes.clear()
+        self._read.clear()
+
+    def _change(self, key: CounterKey, used: int, held: int) -> None:
+        known = self._changes.get(key)
+        if known is None:
+            self._changes[key] = [used, held]
+        else:
+            known[0] += used
+            known[1] += held
+
+
+def _saved(row: HoldRow) -> Params:
+    return (row.state, row.committed, row.closed_at, row.expires_at, row.call_id, row.attempt, *row.key[:4])

@@ -44,7 +44,7 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was taken. `key` is the first counter that had no room for `amount`; figures as seen under the lock.
+    """Nothing was taken. `key`: the first counter without room for `amount`; figures as under the lock.
 
     For spacing `used` is the epoch ms of the last attempt and `limit` the least seconds between two.
     """

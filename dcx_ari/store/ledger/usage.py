@@ -1,7 +1,4 @@
-"""What routing needs to know of the counters: one read for all scopes of a decision.
-
-Figures may be older than the reservation that follows; `reserve` is what decides.
-"""
+"""Figures for people: counters of some scopes with used and held apart, and the money of a call."""
 
 import json
 from collections.abc import Iterable
@@ -10,17 +7,17 @@ from dcx_ari.decide.caps import CounterKey
 from dcx_ari.store.ledger.tx import Connection
 from dcx_ari.store.ledger.types import Figure, Sums
 
-Usage = dict[CounterKey, Figure]
-
 _USAGE = (
     "SELECT scope, scope_id, metric, period, period_key, used, held FROM cap_counters "
-    "WHERE scope = :scope AND scope_id IN (SELECT value FROM json_each(:ids)) "
-    "AND period_key IN (SELECT value FROM json_each(:keys))"
+    "WHERE scope = ? AND scope_id IN (SELECT value FROM json_each(?)) "
+    "AND period_key IN (SELECT value FROM json_each(?))"
 )
-_SUMS = "SELECT kind, SUM(amount_cents) FROM money_entries WHERE call_id = :call_id GROUP BY kind"
+_SUMS = "SELECT kind, SUM(amount_cents) FROM money_entries WHERE call_id = ? GROUP BY kind"
 
 
-def figures(connection: Connection, scopes: Iterable[tuple[str, int]], period_keys: Iterable[str]) -> Usage:
+def figures(
+    connection: Connection, scopes: Iterable[tuple[str, int]], period_keys: Iterable[str]
+) -> dict[CounterKey, Figure]:
     """Counters of these (scope, id) in these periods; one that is not there is zero.
 
     `period_keys` are those of now in every zone in use (`decide.periods`), with `now`, `all` and `last`.
@@ -32,11 +29,11 @@ def figures(connection: Connection, scopes: Iterable[tuple[str, int]], period_ke
     return {
         CounterKey(*row[:5]): Figure(row[5], row[6])
         for scope, wanted in ids.items()
-        for row in connection.rows(_USAGE, {"scope": scope, "ids": json.dumps(wanted), "keys": keys})
+        for row in connection.rows(_USAGE, (scope, json.dumps(wanted), keys))
     }
 
 
 def sums(connection: Connection, call_id: str) -> Sums:
     """The call's money so far."""
-    found = {kind: int(total) for kind, total in connection.rows(_SUMS, {"call_id": call_id})}
+    found = {kind: int(total) for kind, total in connection.rows(_SUMS, (call_id,))}
     return Sums(found.get("revenue", 0), found.get("payout", 0), found.get("cost", 0))

@@ -64,17 +64,17 @@ def differences(connection: Connection) -> Iterator[Difference]:
     """Everything that does not add up; nothing when the ledger is right. Needs one consistent view of the
     tables.
     """
-    for row in connection.rows(_SUMS, {}):
+    for row in connection.rows(_SUMS, ()):
         key, (used, held, entered, promised) = CounterKey(*row[:5]), row[5:]
         if used != entered:
             yield Difference("used", key, int(entered), int(used))
         if held != promised:
             yield Difference("held", key, int(promised), int(held))
-    for row in connection.rows(_HOLDS, {}):
+    for row in connection.rows(_HOLDS, ()):
         yield Difference("hold", CounterKey(*row[:5]), int(row[8]), int(row[7]), row[5], row[6])
-    for row in connection.rows(_LEVELS, {}):
+    for row in connection.rows(_LEVELS, ()):
         yield Difference("limit", CounterKey(*row[:5]), row[7], row[8], row[5], row[6])
-    for row in connection.rows(_TOPS, {}):
+    for row in connection.rows(_TOPS, ()):
         yield Difference("limit", CounterKey(*row[:5]), int(row[5]), int(row[6]))
-    for row in connection.rows(_SPACING, {}):
+    for row in connection.rows(_SPACING, ()):
         yield Difference("spacing", CounterKey(*row[:5]), row[7] * 1000, row[8], row[5], row[6])

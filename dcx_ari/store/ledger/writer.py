@@ -73,7 +73,7 @@ class Writer:
         self._thread.start()
 
     async def submit(self, request: Request[T]) -> T:
-        """The request's answer after its commit. Raises LedgerError, or StoreError when the file cannot be written.
+        """The request's answer, after its commit. Raises LedgerError, StoreError.
 
         A cancelled asker does not undo its request: what it reserved must be released (later requests of
         the same task come after it).

@@ -22,12 +22,14 @@ def upgrade() -> None:
         sa.Column("period", sa.String(), nullable=False),
         sa.Column("used", sa.BigInteger(), nullable=False),
         sa.Column("held", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("held >= 0", name=op.f("ck_cap_counters_ck_cap_counters_held")),
+        sa.Column("rev", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("held >= 0", name=op.f("ck_cap_counters_held")),
         sa.PrimaryKeyConstraint(
             "scope", "scope_id", "period_key", "metric", "period", name=op.f("pk_cap_counters")
         ),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_cap_counters_rev", "cap_counters", ["rev"], unique=False)
     op.create_table(
         "cap_entries",
         sa.Column("id", sa.Integer(), nullable=False),
