@@ -7,6 +7,7 @@ process committed in between. See https://www.sqlite.org/isolation.html and lang
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -80,8 +81,12 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
     def _on_connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
         cursor = connection.cursor()
-        for pragma in _PRAGMAS:
-            cursor.execute(pragma)
+        try:
+            for pragma in _PRAGMAS:
+                cursor.execute(pragma)
+        except BaseException:
+            connection.close()  # the pool does not know it yet, and its thread would outlive the loop
+            raise
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -144,12 +149,17 @@ class Database:
 
 
 def open_database(url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Database:
-    """A Database for a URL; the directory of a SQLite file is made. Nothing is connected or migrated yet."""
+    """A Database for a URL; a SQLite file and its directory are made. Nothing is migrated yet.
+
+    Raises StoreError. A SQLite file is opened here once, plainly: a thread of aiosqlite that fails to open one
+    may outlive the event loop and complain.
+    """
     parsed = parse_url(url)
     if parsed.drivername.startswith("sqlite") and parsed.database not in (None, "", ":memory:"):
         path = Path(str(parsed.database))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+            sqlite3.connect(path).close()
+        except (OSError, sqlite3.Error) as error:
             raise translate(error, str(path)) or error from error
     return Database(create_engine(parsed, busy_timeout_ms=busy_timeout_ms))

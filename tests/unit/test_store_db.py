@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel, select
 
-import dcx_ari.store.ledger.models
+import dcx_ari.store.ledger.models  # noqa: F401  registers its tables
 import dcx_ari.store.models as m
 from dcx_ari.store.db import Database, open_database, parse_url
 from dcx_ari.store.errors import StoreError
@@ -62,11 +62,14 @@ async def test_pragmas(database: Database):
 
 
 async def test_a_failed_transaction_leaves_nothing(database: Database):
-    with pytest.raises(RuntimeError):
+    async def fail() -> None:
         async with database.write() as session:
             session.add(m.Buyer(name="A", endpoint_value="+15551234567"))
             await session.flush()
             raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        await fail()
     async with database.read() as session:
         assert (await session.exec(select(m.Buyer))).all() == []
 
@@ -128,7 +131,7 @@ async def test_locked(database: Database):
 async def test_a_newer_schema_is_refused(database: Database):
     async with database.write() as session:
         await session.exec(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StoreError, match="newer DCX .*9999.*upgrade dcx"):
+    with pytest.raises(StoreError, match=r"newer DCX .*9999.*upgrade dcx"):
         await migrate(database)
 
 
@@ -139,12 +142,17 @@ async def test_not_a_database(tmp_path: Path):
         await migrate(f"sqlite:///{path}")
 
 
-async def test_damaged(database: Database):
-    path = Path(database.where)
-    await database.close()
+def _overwrite(path: Path) -> None:
+    """Keep the first page, so that it still looks like a database."""
     raw = bytearray(path.read_bytes())
     raw[4096:] = os.urandom(len(raw) - 4096)
     path.write_bytes(raw)
+
+
+async def test_damaged(database: Database):
+    path = Path(database.where)
+    await database.close()
+    _overwrite(path)
     again = open_database(f"sqlite:///{path}")
     with pytest.raises(StoreError, match=r"damaged|not a database"):
         async with again.read() as session:
@@ -154,7 +162,7 @@ async def test_damaged(database: Database):
 
 async def test_no_directory_can_be_made(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot be reached|not writable"):
+    with pytest.raises(StoreError, match=r"cannot be reached|not writable"):
         open_database(f"sqlite:///{tmp_path}/file/dcx.db")
 
 
@@ -167,10 +175,14 @@ async def test_no_room(tmp_path: Path):
     """A page limit answers as a full disk does: SQLITE_FULL."""
     opened = open_database(f"sqlite:///{tmp_path}/dcx.db")
     await migrate(opened)
-    with pytest.raises(StoreError, match="no room"):
+
+    async def fill() -> None:
         async with opened.write() as session:
             await session.exec(text("PRAGMA max_page_count = 1"))
             session.add(m.Campaign(name="A", notes="x" * 1_000_000))
+
+    with pytest.raises(StoreError, match="no room"):
+        await fill()
     await opened.close()
 
 
