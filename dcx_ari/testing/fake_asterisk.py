@@ -1,0 +1,386 @@
+"""A fake Asterisk in memory: the `Transport` that tests of flows run on.
+
+It behaves as ARI of Asterisk 22.10.1 does, quirks included; tests/contract runs one suite on it and on the
+real one. Far ends are people with scripts, and everything that anybody heard is written down::
+
+    async def test_the_buyer_answers() -> None:
+        fake = FakeAsterisk(app="dcx-0")
+        buyer = fake.phone("PJSIP/+15550100@trunk", Answers(after=2.0))
+        engine = asyncio.create_task(run_the_engine(fake))
+        caller = fake.call("+18005550199", caller="+12125550123")
+        await caller.hears("sound:menu")
+        await caller.press("1")
+        await caller.hears(buyer.endpoint)
+        caller.hang_up(after=30)
+        await caller.until_ended()
+        assert caller.talked_with(buyer.call) == 30
+        fake.assert_clean()
+
+Meant for `virtual_time`, but any loop will do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from dcx_ari.ari.errors import Replaced, Unreachable, classify
+from dcx_ari.ari.lanes import Lanes
+from dcx_ari.ari.transport import Request
+from dcx_ari.testing.applications import FakeSession
+from dcx_ari.testing.channels import Channel
+from dcx_ari.testing.core import Core
+from dcx_ari.testing.far_end import FarEnd, Phone
+from dcx_ari.testing.parties import Caller, Party
+from dcx_ari.testing.routes import route
+from dcx_ari.testing.virtual_time import VirtualClock
+from dcx_ari.testing.wire import Ask, Refused
+
+DIALPLAN_RETRY_S = 1.0
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request: when, by which application's client, and how it was answered (0: not yet, or never)."""
+
+    at: float
+    app: str
+    request: Request
+    status: int = 0
+
+    @property
+    def what(self) -> str:
+        return f"{self.request.method} {self.request.path}"
+
+
+@dataclass(slots=True)
+class Fault:
+    """A refusal to come: `status` 0 means that no answer comes at all; `runs` whether the request is done."""
+
+    method: str
+    path: str
+    status: int
+    message: str
+    times: int
+    runs: bool
+
+
+class FakeAsterisk:
+    """The exchange, and at once the `Transport` of one application; `client(name)` gives further ones.
+
+    latency_s        seconds for a request, and again for its answer
+    event_latency_s  seconds for an event
+    setup_s          seconds from creating a leg to its StasisStart: a `/dial` in between is refused
+    timeout_s        seconds after which a client gives up on an answer
+    """
+
+    def __init__(
+        self,
+        app: str = "dcx-0",
+        *,
+        clock: VirtualClock | None = None,
+        latency_s: float = 0.0,
+        event_latency_s: float = 0.0,
+        setup_s: float = 0.001,
+        timeout_s: float = 10.0,
+    ) -> None:
+        self.core = Core(clock or VirtualClock(), setup_s=setup_s, event_latency_s=event_latency_s)
+        self.latency_s = latency_s
+        self.timeout_s = timeout_s
+        self.requests: list[Asked] = []
+        self.faults: list[Fault] = []
+        self.up = True
+        self.callers: list[Caller] = []
+        self._clients: list[FakeClient] = []
+        self._default = self.client(app)
+
+    # Transport
+
+    async def request(self, request: Request) -> bytes:
+        """See `Transport.request`."""
+        return await self._default.request(request)
+
+    def sessions(self) -> FakeClient:
+        """See `Transport.sessions`."""
+        return self._default.sessions()
+
+    async def close(self) -> None:
+        """Close the default client."""
+        await self._default.close()
+
+    def client(self, app: str) -> FakeClient:
+        """A `Transport` of its own: another worker, under another application's name."""
+        client = FakeClient(self, app)
+        self._clients.append(client)
+        return client
+
+    # people
+
+    def phone(self, endpoint: str, *scripts: FarEnd) -> Phone:
+        """Somebody behind an endpoint (`PJSIP/+15550100@trunk`, or a pattern: `PJSIP/*@trunk`).
+
+        Each call takes the next script, the last one stays. Endpoints without a phone are not diallable.
+        """
+        if not scripts:
+            raise ValueError("a phone needs at least one script")
+        phone = Phone(endpoint, scripts)
+        self.core.phones[endpoint] = phone
+        return phone
+
+    def call(
+        self,
+        dialled: str = "+18005550199",
+        *,
+        caller: str = "+12125550123",
+        caller_name: str = "",
+        headers: Mapping[str, str] | None = None,
+        args: Sequence[str] | None = None,
+        app: str | None = None,
+        trunk: str = "trunk",
+        retry_s: float = 20.0,
+        name: str = "",
+    ) -> Caller:
+        """Somebody calls in: the dialplan runs `Stasis(app,*args)`, by default with `in,<dialled>`.
+
+        Where no application takes the call, the dialplan tries again each second for `retry_s`, then goes to
+        its fallback: `turned_away`. `headers` are those of the INVITE, read with `PJSIP_HEADER(read,…)`.
+        `name` is what others hear when they hear this person; by default the number.
+        """
+        core = self.core
+        channel = Channel(
+            core,
+            core.new_id(),
+            f"PJSIP/{trunk}-{core.serial():08x}",
+            state="Ring",
+            caller=(caller_name, caller),
+            context="inbound",
+            exten=dialled,
+            protocol_id=f"{core.serial():08x}@caller",
+            creationtime=core.timestamp(),
+            headers=dict(headers or {}),
+        )
+        person = Caller(channel, name or caller or "anonymous", dialled)
+        channel.party = person
+        core.channels[channel.id] = channel
+        self.callers.append(person)
+        arguments = tuple(args) if args is not None else ("in", dialled)
+        core.later(0, self._dialplan, person, app or self._default.app, arguments, core.now + retry_s)
+        return person
+
+    def _dialplan(self, person: Caller, app: str, args: tuple[str, ...], until: float) -> None:
+        channel = person.channel
+        if channel.gone or channel.ending is not None or channel.enter(app, args):
+            return
+        if self.core.now < until:
+            self.core.later(DIALPLAN_RETRY_S, self._dialplan, person, app, args, until)
+        else:
+            person.turned_away = True
+            channel.hang_up(34, soft=False)
+
+    # media
+
+    def sound(self, uri: str, seconds: float) -> None:
+        """How long a media URI (`sound:greeting`) plays; 1 s if nobody says."""
+        self.core.media.add(uri, seconds)
+
+    def no_sound(self, uri: str) -> None:
+        """There is no such file: its playback fails."""
+        self.core.media.missing(uri)
+
+    # faults
+
+    def fail(
+        self,
+        method: str,
+        path: str,
+        *,
+        status: int = 500,
+        message: str = "Failed",
+        times: int = 1,
+        runs: bool = False,
+    ) -> None:
+        """Refuse the next `times` requests whose path fits a pattern (`channels/*/dial`).
+
+        `status` 0: no answer, the client gives up after its own bound; `runs`: the request is carried out.
+        """
+        self.faults.append(Fault(method, path, status, message, times, runs))
+
+    def drop_connection(self, app: str | None = None) -> None:
+        """End the event connection: of one application, or all. Channels and bridges stay."""
+        for application in self.core.applications.values():
+            if application.session is not None and app in (None, application.name):
+                application.session.end()
+                application.session = None
+
+    def stall(self, app: str | None = None) -> None:
+        """Events stop arriving though the connection stays; `resume` delivers what was held."""
+        for application in self.core.applications.values():
+            if application.session is not None and app in (None, application.name):
+                application.session.stall()
+
+    def resume(self) -> None:
+        for application in self.core.applications.values():
+            if application.session is not None:
+                application.session.resume()
+
+    def stop(self) -> None:
+        """Asterisk dies: channels, bridges, pushed objects and connections are gone, nobody is told."""
+        self.up = False
+        self.drop_connection()
+        channels = list(self.core.channels.values())
+        self.core.reset()
+        for channel in channels:
+            channel.vanish()
+        for application in self.core.applications.values():
+            application.forget()
+
+    def start(self) -> None:
+        """Asterisk is there again, with another startup time."""
+        self.up = True
+        self.core.startup_time()
+        self.core.changed()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    # what was left
+
+    def leaks(self) -> list[str]:
+        """What is still there: channels, bridges, playbacks and live recordings."""
+        core = self.core
+        return [
+            *(f"channel {c.id} ({c.name}, {c.state})" for c in core.channels.values()),
+            *(f"bridge {b.id} with {[m.id for m in b.members]}" for b in core.bridges.values()),
+            *(f"playback {p.id} of {p.uri}" for p in core.playbacks.values()),
+            *(f"recording {r.name}" for r in core.recordings.values()),
+        ]
+
+    def assert_clean(self) -> None:
+        """`AssertionError` naming what is still there."""
+        if leaks := self.leaks():
+            raise AssertionError("left behind: " + "; ".join(leaks))
+
+    async def settled(self, timeout_s: float = 60.0) -> None:
+        """Wait until nothing is left; `AssertionError` naming it after `timeout_s`."""
+        try:
+            await self.core.until(lambda: not self.leaks(), timeout_s)
+        except TimeoutError:
+            self.assert_clean()
+
+    # for looking back
+
+    def asked(self, pattern: str) -> list[Asked]:
+        """The requests so far that fit a pattern: `POST channels/*/dial`."""
+        return [asked for asked in self.requests if fnmatchcase(asked.what, pattern)]
+
+    def parties(self) -> list[Party]:
+        """Everybody who was ever in a call, callers first."""
+        return [*self.callers, *(party for phone in self.core.phones.values() for party in phone.calls)]
+
+
+class FakeClient:
+    """One application's `Transport` to a `FakeAsterisk`."""
+
+    def __init__(self, fake: FakeAsterisk, app: str) -> None:
+        self.app = app
+        self._fake = fake
+        self._lanes = Lanes()
+        self._session: FakeSession | None = None
+        self._closed = False
+
+    async def request(self, request: Request) -> bytes:
+        """See `Transport.request`. Cancelling the caller does not stop what Asterisk has begun."""
+        asked = Asked(self._fake.core.now, self.app, request)
+        self._fake.requests.append(asked)
+        what = f"{request.method} {request.path}"
+        if self._closed:
+            raise Unreachable(f"{what}: the client is closed")
+        try:
+            async with asyncio.timeout(self._fake.timeout_s), self._lanes.turn(request.order):
+                body = await self._answer(asked)
+        except TimeoutError:
+            raise Unreachable(f"{what}: no answer within {self._fake.timeout_s:g} s") from None
+        except Refused as refused:
+            asked.status = refused.status
+            raise classify(request.method, request.path, refused.status, refused.message) from None
+        asked.status = 200 if body else 204
+        return body
+
+    async def _answer(self, asked: Asked) -> bytes:
+        fake = self._fake
+        if fake.latency_s:
+            await asyncio.sleep(fake.latency_s)
+        if not fake.up:
+            raise Unreachable(f"{asked.what}: connection refused")
+        fault = next((f for f in fake.faults if f.times and _fits(f, asked.request)), None)
+        if fault is None or fault.runs:
+            body = await _carry_out(fake.core, asked.request)
+        if fault is not None:
+            fault.times -= 1
+            if not fault.status:
+                await asyncio.get_running_loop().create_future()
+            raise Refused(fault.status, fault.message)
+        await asyncio.sleep(fake.latency_s)
+        return body
+
+    def sessions(self) -> FakeClient:
+        """See `Transport.sessions`."""
+        return self
+
+    def __aiter__(self) -> FakeClient:
+        return self
+
+    async def __anext__(self) -> FakeSession:
+        core = self._fake.core
+        if self._session is not None:
+            if self._session.replaced:
+                raise Replaced(f"another engine connected as {self.app}")
+            self._end()
+            await asyncio.sleep(RECONNECT_S)
+        await core.until(lambda: self._fake.up or self._closed, timeout_s=FOREVER_S)
+        if self._closed:
+            raise StopAsyncIteration
+        application = core.application(self.app)
+        if application.session is not None and application.session.open:
+            core.emit("ApplicationReplaced", {}, to=[self.app])
+            application.session.replaced = True
+            application.session.end()
+        self._session = application.session = FakeSession()
+        return self._session
+
+    async def close(self) -> None:
+        """End the session; running requests are not waited for."""
+        self._closed = True
+        self._end()
+        self._fake.core.changed()
+
+    def _end(self) -> None:
+        application = self._fake.core.application(self.app)
+        if self._session is not None:
+            self._session.end()
+            if application.session is self._session:
+                application.session = None
+
+
+RECONNECT_S = 0.1
+FOREVER_S = 10 * 365 * 86_400.0
+
+
+def _fits(fault: Fault, request: Request) -> bool:
+    return fnmatchcase(request.method, fault.method) and fnmatchcase(request.path, fault.path)
+
+
+async def _carry_out(core: Core, request: Request) -> bytes:
+    handler, ids = route(request.method, request.path)
+    answer = handler(core, Ask(ids, {**request.query, **(request.body or {})}))
+    if isinstance(answer, asyncio.Future):
+        answer = [answer]
+    if isinstance(answer, list) and answer and all(isinstance(part, asyncio.Future) for part in answer):
+        for part in answer:
+            await asyncio.shield(part)
+        return b""
+    return b"" if answer is None else json.dumps(answer).encode()
