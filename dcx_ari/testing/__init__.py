@@ -4,8 +4,9 @@
 - `run`, `VirtualLoop`: whole calls in milliseconds
 """
 
+from dcx_ari.testing.client import Asked, FakeClient
 from dcx_ari.testing.fake_ami import FakeAmi, Monitor
-from dcx_ari.testing.fake_asterisk import FakeAsterisk, FakeClient
+from dcx_ari.testing.fake_asterisk import FakeAsterisk
 from dcx_ari.testing.far_end import (
     Answers,
     AnswersThenHangsUp,
@@ -19,12 +20,14 @@ from dcx_ari.testing.far_end import (
     Rejects,
     Unreachable,
 )
+from dcx_ari.testing.inbound import stasis_args
 from dcx_ari.testing.parties import Caller, Party
 from dcx_ari.testing.virtual_time import Deadlock, VirtualClock, VirtualLoop, run, virtual_now
 
 __all__ = [
     "Answers",
     "AnswersThenHangsUp",
+    "Asked",
     "Busy",
     "Caller",
     "Congestion",
@@ -44,5 +47,6 @@ __all__ = [
     "VirtualClock",
     "VirtualLoop",
     "run",
+    "stasis_args",
     "virtual_now",
 ]

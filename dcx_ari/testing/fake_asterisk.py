@@ -21,51 +21,16 @@ Meant for `virtual_time`, but any loop will do.
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from dcx_ari.ari.errors import Replaced, Unreachable, classify
-from dcx_ari.ari.lanes import Lanes
 from dcx_ari.ari.transport import Request
-from dcx_ari.testing.applications import FakeSession
-from dcx_ari.testing.channels import Channel
+from dcx_ari.testing.client import Asked, FakeClient, Fault
 from dcx_ari.testing.core import Core
 from dcx_ari.testing.far_end import FarEnd, Phone
+from dcx_ari.testing.inbound import dialplan, inbound_channel, stasis_args
 from dcx_ari.testing.parties import Caller, Party
-from dcx_ari.testing.routes import route
 from dcx_ari.testing.virtual_time import VirtualClock
-from dcx_ari.testing.wire import Ask, Refused
-
-DIALPLAN_RETRY_S = 1.0
-
-
-@dataclass(slots=True)
-class Asked:
-    """A request: when, by which application's client, and how it was answered (0: not yet, or never)."""
-
-    at: float
-    app: str
-    request: Request
-    status: int = 0
-
-    @property
-    def what(self) -> str:
-        return f"{self.request.method} {self.request.path}"
-
-
-@dataclass(slots=True)
-class Fault:
-    """A refusal to come: `status` 0 means that no answer comes at all; `runs` whether the request is done."""
-
-    method: str
-    path: str
-    status: int
-    message: str
-    times: int
-    runs: bool
 
 
 class FakeAsterisk:
@@ -138,47 +103,26 @@ class FakeAsterisk:
         caller_name: str = "",
         headers: Mapping[str, str] | None = None,
         args: Sequence[str] | None = None,
-        app: str | None = None,
+        app: str = "",
         trunk: str = "trunk",
         retry_s: float = 20.0,
         name: str = "",
     ) -> Caller:
-        """Somebody calls in: the dialplan runs `Stasis(app,*args)`, by default with `in,<dialled>`.
+        """Somebody calls in from a trunk, and DCX's dialplan hands the call to the application.
 
-        Where no application takes the call, the dialplan tries again each second for `retry_s`, then goes to
-        its fallback: `turned_away`. `headers` are those of the INVITE, read with `PJSIP_HEADER(read,…)`.
-        `name` is what others hear when they hear this person; by default the number.
+        `headers` are those of the INVITE. `args` are the arguments of Stasis(); by default those of the
+        dialplan, see `stasis_args`. Where no application takes the call, the caller hears ringing while the
+        dialplan tries again for `retry_s` seconds, then its fallback: `turned_away`. `name` is what
+        others hear when they hear this person; by default the number.
         """
-        core = self.core
-        channel = Channel(
-            core,
-            core.new_id(),
-            f"PJSIP/{trunk}-{core.serial():08x}",
-            state="Ring",
-            caller=(caller_name, caller),
-            context="inbound",
-            exten=dialled,
-            protocol_id=f"{core.serial():08x}@caller",
-            creationtime=core.timestamp(),
-            headers=dict(headers or {}),
-        )
+        arguments = tuple(args) if args is not None else stasis_args(dialled, headers or {})
+        channel = inbound_channel(self.core, dialled, (caller_name, caller), trunk, headers or {})
         person = Caller(channel, name or caller or "anonymous", dialled)
         channel.party = person
-        core.channels[channel.id] = channel
         self.callers.append(person)
-        arguments = tuple(args) if args is not None else ("in", dialled)
-        core.later(0, self._dialplan, person, app or self._default.app, arguments, core.now + retry_s)
+        deadline = self.core.now + retry_s
+        self.core.later(0, dialplan, person, app or self._default.app, arguments, deadline)
         return person
-
-    def _dialplan(self, person: Caller, app: str, args: tuple[str, ...], until: float) -> None:
-        channel = person.channel
-        if channel.gone or channel.ending is not None or channel.enter(app, args):
-            return
-        if self.core.now < until:
-            self.core.later(DIALPLAN_RETRY_S, self._dialplan, person, app, args, until)
-        else:
-            person.turned_away = True
-            channel.hang_up(34, soft=False)
 
     # media
 
@@ -280,107 +224,3 @@ class FakeAsterisk:
     def parties(self) -> list[Party]:
         """Everybody who was ever in a call, callers first."""
         return [*self.callers, *(party for phone in self.core.phones.values() for party in phone.calls)]
-
-
-class FakeClient:
-    """One application's `Transport` to a `FakeAsterisk`."""
-
-    def __init__(self, fake: FakeAsterisk, app: str) -> None:
-        self.app = app
-        self._fake = fake
-        self._lanes = Lanes()
-        self._session: FakeSession | None = None
-        self._closed = False
-
-    async def request(self, request: Request) -> bytes:
-        """See `Transport.request`. Cancelling the caller does not stop what Asterisk has begun."""
-        asked = Asked(self._fake.core.now, self.app, request)
-        self._fake.requests.append(asked)
-        what = f"{request.method} {request.path}"
-        if self._closed:
-            raise Unreachable(f"{what}: the client is closed")
-        try:
-            async with asyncio.timeout(self._fake.timeout_s), self._lanes.turn(request.order):
-                body = await self._answer(asked)
-        except TimeoutError:
-            raise Unreachable(f"{what}: no answer within {self._fake.timeout_s:g} s") from None
-        except Refused as refused:
-            asked.status = refused.status
-            raise classify(request.method, request.path, refused.status, refused.message) from None
-        asked.status = 200 if body else 204
-        return body
-
-    async def _answer(self, asked: Asked) -> bytes:
-        fake = self._fake
-        if fake.latency_s:
-            await asyncio.sleep(fake.latency_s)
-        if not fake.up:
-            raise Unreachable(f"{asked.what}: connection refused")
-        fault = next((f for f in fake.faults if f.times and _fits(f, asked.request)), None)
-        if fault is None or fault.runs:
-            body = await _carry_out(fake.core, asked.request)
-        if fault is not None:
-            fault.times -= 1
-            if not fault.status:
-                await asyncio.get_running_loop().create_future()
-            raise Refused(fault.status, fault.message)
-        await asyncio.sleep(fake.latency_s)
-        return body
-
-    def sessions(self) -> FakeClient:
-        """See `Transport.sessions`."""
-        return self
-
-    def __aiter__(self) -> FakeClient:
-        return self
-
-    async def __anext__(self) -> FakeSession:
-        core = self._fake.core
-        if self._session is not None:
-            if self._session.replaced:
-                raise Replaced(f"another engine connected as {self.app}")
-            self._end()
-            await asyncio.sleep(RECONNECT_S)
-        await core.until(lambda: self._fake.up or self._closed, timeout_s=FOREVER_S)
-        if self._closed:
-            raise StopAsyncIteration
-        application = core.application(self.app)
-        if application.session is not None and application.session.open:
-            core.emit("ApplicationReplaced", {}, to=[self.app])
-            application.session.replaced = True
-            application.session.end()
-        self._session = application.session = FakeSession()
-        return self._session
-
-    async def close(self) -> None:
-        """End the session; running requests are not waited for."""
-        self._closed = True
-        self._end()
-        self._fake.core.changed()
-
-    def _end(self) -> None:
-        application = self._fake.core.application(self.app)
-        if self._session is not None:
-            self._session.end()
-            if application.session is self._session:
-                application.session = None
-
-
-RECONNECT_S = 0.1
-FOREVER_S = 10 * 365 * 86_400.0
-
-
-def _fits(fault: Fault, request: Request) -> bool:
-    return fnmatchcase(request.method, fault.method) and fnmatchcase(request.path, fault.path)
-
-
-async def _carry_out(core: Core, request: Request) -> bytes:
-    handler, ids = route(request.method, request.path)
-    answer = handler(core, Ask(ids, {**request.query, **(request.body or {})}))
-    if isinstance(answer, asyncio.Future):
-        answer = [answer]
-    if isinstance(answer, list) and answer and all(isinstance(part, asyncio.Future) for part in answer):
-        for part in answer:
-            await asyncio.shield(part)
-        return b""
-    return b"" if answer is None else json.dumps(answer).encode()

@@ -46,7 +46,7 @@ class Answers:
         party.at(self.after, party.answer)
         for seconds, digits in self.presses:
             for number, digit in enumerate(digits):
-                party.at(self.after + seconds + 0.2 * number, party.channel.digit, digit)
+                party.at(self.after + seconds + 0.2 * number, party.digit, digit)
         if self.hangs_up_after is not None:
             party.at(self.after + self.hangs_up_after, party.hang_up)
 

@@ -52,7 +52,11 @@ class Party:
         for number, digit in enumerate(digits):
             if number:
                 await asyncio.sleep(gap)
-            self.channel.digit(digit)
+            self.digit(digit)
+
+    def digit(self, digit: str) -> None:
+        """Press one key now."""
+        self.channel.digit(digit)
 
     def hang_up(self, *, after: float = 0.0, cause: int = 16) -> None:
         """Hang up, now or in `after` seconds."""

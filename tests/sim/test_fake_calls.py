@@ -103,7 +103,7 @@ async def test_the_dialplan_waits_for_an_engine_that_comes_back(fake: FakeAsteri
     await asyncio.sleep(5)
     async with connected(fake) as engine:
         started = await engine.event("StasisStart")
-    assert started["args"] == ["in", caller.dialled]
+    assert started["args"] == ["in", "to=%2B18005550199"]
     assert not caller.turned_away
 
 
