@@ -34,12 +34,12 @@ async def join(call: Call, leg: Leg, *, record: bool) -> str | None:
 
     Recording starts with the bridge: what came before (menu, whisper) is not in it.
     """
-    bridge_id = leg.bridge_id
-    if bridge_id is None:
-        bridge_id, _ = await asyncio.gather(open_bridge(call), _ready_caller(call))
-        leg.bridge_id = bridge_id
+    if leg.bridge_id is None:
+        opened, _ = await asyncio.gather(open_bridge(call), _ready_caller(call))
+        leg.bridge_id = opened
     else:
         await _ready_caller(call)
+    bridge_id = leg.bridge_id
     recording_id = call.mint("rec") if record else None
     call.recording_id = recording_id
     # The moment of the request is the start of the talk; the event that confirms it comes later.

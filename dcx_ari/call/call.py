@@ -36,7 +36,7 @@ class Call:
         self.ari = ari
         self.app = app
         self.ports = ports
-        self.caller = Leg(facts.channel_id, in_stasis=True)
+        self.caller = Leg(facts.channel_id, inbound=True, in_stasis=True)
         self.legs: dict[str, Leg] = {}
         self.bridges: dict[str, bool] = {}  # id → exists in Asterisk
         self.tags: dict[str, str] = {}
@@ -45,6 +45,8 @@ class Call:
         self.failure_reason: str | None = None
         self.ended_by: str | None = None
         self.recording_id: str | None = None
+        self.buyer_id: int | None = None
+        self.shown_number = facts.caller  # what a dialled party sees as the caller
         self._signal = Signal()
         self._playbacks: dict[str, bool] = {}  # id → finished
         self._minted: dict[str, int] = {}
@@ -190,6 +192,10 @@ class Call:
         self.require()
         with self._request(leg):
             await self.ari.channels.send_dtmf(leg.id, dtmf=digits)
+
+    def sold_to(self, buyer_id: int, group_id: int | None) -> None:
+        self.buyer_id = buyer_id
+        self.ports.journal.update(self.id, buyer_id=buyer_id, group_id=group_id)
 
     def end(self, cause: int) -> None:
         """Say with which cause the runner is to release the caller."""

@@ -42,23 +42,27 @@ class Target:
     trunk_id: int | None = None
 
 
+def new_legs(call: Call, targets: Sequence[Target]) -> list[Leg]:
+    """A leg for each target, named and known to the call; nothing is sent yet."""
+    return [_new_leg(call, target) for target in targets]
+
+
 async def dial(
     call: Call,
+    legs: Sequence[Leg],
     targets: Sequence[Target],
     *,
     budget_s: float,
     early_media: bool = False,
     confirm: Confirm | None = None,
-) -> tuple[Leg | None, list[Leg]]:
-    """Ring all `targets` at once; the first that answers, and confirms, wins.
+) -> Leg | None:
+    """Ring all `legs` at once; the first that answers, and confirms, wins. None if nobody did.
 
-    Returns the winner (None if nobody) and all legs, each with its `result`. `budget_s` bounds the ringing of
-    every leg besides its own `ring_timeout_s`. Early media can be passed only when one leg is dialled.
+    `budget_s` bounds the ringing of every leg besides its own `ring_timeout_s`. Early media can be passed only
+    when one leg is dialled. Afterwards each leg's `result` tells how it ended.
     """
-    legs = [_new_leg(call, target) for target in targets]
     if len(legs) == 1:
-        won = await _ring(call, legs[0], targets[0], budget_s, early_media, confirm)
-        return (legs[0] if won else None), legs
+        return legs[0] if await _ring(call, legs[0], targets[0], budget_s, early_media, confirm) else None
     rings = [
         asyncio.ensure_future(_ring(call, leg, target, budget_s, False, confirm))
         for leg, target in zip(legs, targets, strict=True)
@@ -74,7 +78,7 @@ async def dial(
     finally:
         await cancel_and_wait(*(ring for ring in rings if isinstance(ring, asyncio.Task)))
         await asyncio.gather(*(release(call, leg) for leg in legs if leg is not winner))
-    return winner, legs
+    return winner
 
 
 def _new_leg(call: Call, target: Target) -> Leg:

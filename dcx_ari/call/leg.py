@@ -31,7 +31,9 @@ class Leg:
     trunk_id: int | None = None
     position: int = 0
     bridge_id: str | None = None
+    inbound: bool = False
     in_stasis: bool = False
+    asked_cause: int = 16
     ended: Ended | None = None
     cancelled: bool = False
     failed: LegResult | None = None
@@ -82,6 +84,12 @@ class Leg:
                 self._on_state(event.channel.state, now_ms)
             case ev.ChannelDtmfReceived():
                 self.digits.append(event.digit)
+            case ev.ChannelHangupRequest():
+                self.asked_cause = event.cause or self.asked_cause
+            case ev.StasisEnd() if self.inbound:
+                # Nothing but a hangup takes a caller out of our application, and the news of the channel's
+                # end comes later or, if the subscription went with it, never.
+                self.end(Ended(self.asked_cause, None), now_ms)
             case ev.ChannelDestroyed():
                 self.end(Ended(event.cause, event.tech_cause), now_ms)
             case _:

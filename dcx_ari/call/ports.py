@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dcx_ari.call.leg import Leg
+
+if TYPE_CHECKING:
+    from dcx_ari.call.call import Call
+    from dcx_ari.decide.decision import Decision, Step
+    from dcx_ari.decide.rows import Buyer
+    from dcx_ari.decide.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +79,48 @@ class Recorder(Protocol):
         ...
 
 
+class Desk(Protocol):
+    """Where calls meet configuration, caps and money. Attempts are numbered within a call, from 1."""
+
+    def snapshot(self) -> Snapshot:
+        """The configuration as of now, immutable."""
+        ...
+
+    def records(self, call: Call) -> bool:
+        """Whether the talk is to be recorded: the number's setting, else its campaign's."""
+        ...
+
+    async def route(
+        self, call: Call, campaign_id: int | None, tried: frozenset[int], connections: int
+    ) -> Decision:
+        """Decide who is offered the call, and keep the Decision with the call."""
+        ...
+
+    async def reserve(
+        self, call: Call, attempt: int, step: Step, buyer: Buyer, group_attempt: int | None
+    ) -> Mapping[str, Any] | None:
+        """Take all caps of an attempt; None, or the cap that had no room and its figures."""
+        ...
+
+    async def answered(self, call: Call, attempt: int) -> None:
+        """The attempt was answered and accepted: it counts as a connect."""
+        ...
+
+    async def convert(
+        self, call: Call, attempt: int, buyer: Buyer, revenue_cents: int, why: Mapping[str, Any]
+    ) -> None:
+        """The attempt converts, once: caps and revenue in one transaction."""
+        ...
+
+    async def settle(self, call: Call, attempt: int, connected: bool) -> None:
+        """The attempt is over: what it held is used or free again. Nothing happens the second time."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     journal: Journal
     speech: Speech
     recorder: Recorder
     now_ms: Callable[[], int]
+    desk: Desk

@@ -35,27 +35,25 @@ class DigitRule:
     pattern: str = ""
 
 
-def match(entry: str, rule: DigitRule, *, ended: bool) -> Complete | Incomplete | Invalid:
-    """Judge `entry`; `ended` says that no more digits will come.
+def match(entry: str, rule: DigitRule) -> Complete | Incomplete | Invalid:
+    """Judge `entry` while more digits may come.
 
     A choice that is also the beginning of a longer one (1 and 12) stays incomplete until the pause.
     """
-    terminated = bool(rule.terminator) and entry.endswith(rule.terminator)
-    digits = entry[: -len(rule.terminator)] if terminated else entry
-    final = ended or terminated
+    if rule.terminator and entry.endswith(rule.terminator):
+        return judge(entry[: -len(rule.terminator)], rule)
     if rule.choices:
-        return _match_choice(digits, rule.choices, final=final)
-    if len(digits) < rule.minimum:
-        return Invalid(digits) if final else Incomplete()
-    if len(digits) < rule.maximum and not final:
-        return Incomplete()
-    if len(digits) > rule.maximum or (rule.pattern and not re.fullmatch(rule.pattern, digits)):
-        return Invalid(digits)
-    return Complete(digits)
+        if any(choice.startswith(entry) and choice != entry for choice in rule.choices):
+            return Incomplete()
+        return judge(entry, rule)
+    return Incomplete() if len(entry) < rule.maximum else judge(entry, rule)
 
 
-def _match_choice(digits: str, choices: frozenset[str], *, final: bool) -> Complete | Incomplete | Invalid:
-    longer = any(choice.startswith(digits) and choice != digits for choice in choices)
-    if digits in choices:
-        return Complete(digits) if final or not longer else Incomplete()
-    return Incomplete() if longer and not final else Invalid(digits)
+def judge(entry: str, rule: DigitRule) -> Complete | Invalid:
+    """Judge an `entry` to which no digit will be added."""
+    if rule.choices:
+        return Complete(entry) if entry in rule.choices else Invalid(entry)
+    fits = rule.minimum <= len(entry) <= rule.maximum
+    if not fits or (rule.pattern and not re.fullmatch(rule.pattern, entry)):
+        return Invalid(entry)
+    return Complete(entry)

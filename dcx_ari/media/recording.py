@@ -29,9 +29,9 @@ _FRAMES = 64_000  # per step of interleaving: 8 s, so that memory does not grow 
 class Monitor(Protocol):
     """The three AMI actions that recording needs."""
 
-    async def mix_monitor(self, channel: str, receive_path: str, transmit_path: str, id: str) -> str: ...
+    async def mix_monitor(self, channel: str, receive: str, transmit: str) -> str: ...
 
-    async def stop(self, channel: str, id: str) -> None: ...
+    async def stop(self, channel: str, monitor: str) -> None: ...
 
     async def mute(self, channel: str, on: bool) -> None: ...
 
@@ -68,9 +68,7 @@ class StereoRecorder:
     async def start(self, call_id: str, recording_id: str, channel_id: str, at_ms: int) -> None:
         receive, transmit = self._parts(recording_id)
         try:
-            monitor_id = await self._monitor.mix_monitor(
-                channel_id, str(receive), str(transmit), recording_id
-            )
+            monitor_id = await self._monitor.mix_monitor(channel_id, str(receive), str(transmit))
         except (AriError, OSError) as error:
             # No recording is a fault to report, not a reason to part two people.
             log.error("cannot record: %s", error, extra={"call": call_id})

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from dcx_ari.call.call import Call
-from dcx_ari.call.dialing import Target, dial
+from dcx_ari.call.dialing import Target, dial, new_legs
 from dcx_ari.call.leg import Leg
 from dcx_ari.decide.causes import LegResult, caller_cause
 from dcx_ari.decide.endpoints import dialable
@@ -46,11 +46,12 @@ class Forward(Struct, frozen=True, tag="forward", forbid_unknown_fields=True):
             for to in self.to
             if (way := dialable(to, desk.snapshot().trunks)) is not None
         ]
-        record = desk.records(call.facts.dialled) if self.record is None else self.record
+        record = desk.records(call) if self.record is None else self.record
         rounds = [targets] if self.ring == "simultaneous" and targets else [[target] for target in targets]
         last: LegResult | None = None if targets else LegResult.UNREACHABLE
         for together in rounds:
-            winner, legs = await self._offer(call, together)
+            legs = new_legs(call, together)
+            winner = await self._offer(call, legs, together)
             if winner is not None:
                 await talk(call, winner, record=record)
                 call.ended_by = "buyer"
@@ -61,13 +62,14 @@ class Forward(Struct, frozen=True, tag="forward", forbid_unknown_fields=True):
         call.end(caller_cause(last))
         return self.otherwise
 
-    async def _offer(self, call: Call, targets: list[Target]) -> tuple[Leg | None, list[Leg]]:
+    async def _offer(self, call: Call, legs: list[Leg], targets: list[Target]) -> Leg | None:
         early = self.ring_tone == "early_media" and len(targets) == 1
         await let_hear(call, "ringback" if self.ring_tone == "early_media" and not early else self.ring_tone)
         await call.stage("ringing", endpoints=[target.endpoint for target in targets])
         terms = Terms(whisper=None if self.whisper is None else fill(self.whisper, call.tags))
         return await dial(
             call,
+            legs,
             targets,
             budget_s=self.ring_timeout_s,
             early_media=early,

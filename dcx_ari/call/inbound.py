@@ -1,0 +1,44 @@
+"""A new call as the dialplan hands it over, parsed once.
+
+The arguments of Stasis() are `in` and one URL-encoded query string (see asterisk/dcx_asterisk/config/
+extensions.conf): whatever a caller sends, there is no comma or quote in it to be misread.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from dcx_ari.ari import events as ev
+from dcx_ari.call.ports import Inbound
+from dcx_ari.decide.phone import normalise
+
+_MAX_FIELDS = 32
+_MAX_TEXT = 255
+TEST_HEADER = "x-dcx-test"
+
+
+def parse_inbound(event: ev.StasisStart) -> Inbound | None:
+    """The call that `event` announces; None if it is not one that came in through our dialplan."""
+    if len(event.args) < 2 or event.args[0] not in ("in", "phone"):
+        return None
+    try:
+        pairs = parse_qsl(event.args[1], keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        pairs = []
+    fields = {name.lower()[:64]: _clean(value) for name, value in pairs}
+    channel = event.channel
+    headers = {name: value for name, value in fields.items() if name != "to" and value}
+    if channel.protocol_id:
+        headers["call-id"] = _clean(channel.protocol_id)
+    return Inbound(
+        channel_id=channel.id,
+        dialled=normalise(fields.get("to", "")),
+        caller=normalise(_clean(channel.caller.number)),
+        caller_name=_clean(channel.caller.name),
+        headers=headers,
+    )
+
+
+def _clean(text: str) -> str:
+    """Cut to length, without control characters: it will stand in logs, tables and SIP headers."""
+    return "".join(c for c in text[:_MAX_TEXT] if c.isprintable())

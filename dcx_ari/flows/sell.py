@@ -1,0 +1,194 @@
+"""Sell one call: offer the caller to the buyers of a Decision, in order, until somebody takes it.
+
+Every attempt reserves its caps before it dials and settles them after; the caller is greeted once and hears
+ringing or music all the while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from dcx_ari.call.call import Call
+from dcx_ari.call.dialing import Target, dial
+from dcx_ari.call.leg import Leg
+from dcx_ari.call.ports import Desk
+from dcx_ari.decide.decision import Decision, Step
+from dcx_ari.decide.endpoints import dialable
+from dcx_ari.decide.rows import Buyer, Campaign
+from dcx_ari.decide.snapshot import Snapshot
+from dcx_ari.flows.meter import Meter
+from dcx_ari.flows.offer import Terms, accepted, talk
+from dcx_ari.flows.prompts import fill
+from dcx_ari.flows.ringing import let_hear
+
+_LEAST_RING_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One reserved leg about to be dialled."""
+
+    number: int
+    buyer: Buyer
+    target: Target
+    terms: Terms
+
+
+@dataclass(slots=True)
+class Sale:
+    """Where the selling of one call stands."""
+
+    call: Call
+    campaign: Campaign
+    snapshot: Snapshot
+    deadline_ms: int
+    results: list[str] = field(default_factory=list)
+    tried: set[int] = field(default_factory=set)
+    attempts: int = 0
+    numbers: int = 0
+    connections: int = 0
+
+    @property
+    def desk(self) -> Desk:
+        return self.call.ports.desk
+
+    @property
+    def left_s(self) -> float:
+        return (self.deadline_ms - self.call.ports.now_ms()) / 1000
+
+    def next_number(self) -> int:
+        self.numbers += 1
+        return self.numbers
+
+
+async def sell(call: Call, campaign_id: int | None = None) -> str | None:
+    """Offer the caller to the campaign's buyers. None if one took the call, else the failure reason.
+
+    When it returns, the caller is still there: fallbacks are the caller's business. Raises `CallEnded`.
+    """
+    desk = call.ports.desk
+    snapshot = desk.snapshot()
+    decision = await desk.route(call, campaign_id, frozenset(), 0)
+    if not decision.ranked or decision.campaign_id is None:
+        return decision.failure_reason or "no_buyers_attached"
+    campaign = snapshot.campaigns[decision.campaign_id]
+    deadline = call.ports.now_ms() + decision.max_route_s * 1000
+    sale = Sale(call, campaign, snapshot, deadline)
+    while True:
+        taken = await _offer_all(sale, decision)
+        if taken is None:
+            return decision.failure(tuple(sale.results))
+        if not _recover(sale, taken):
+            return None
+        call.note("recovering", buyer_id=taken.leg.buyer_id, talk_s=taken.talk_s)
+        decision = await desk.route(call, campaign_id, frozenset(sale.tried), sale.connections)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A buyer took the call and has hung up again."""
+
+    leg: Leg
+    talk_s: float
+
+
+def _recover(sale: Sale, taken: _Taken) -> bool:
+    """Whether a buyer who hung up so early does not count, and the caller is offered to the next."""
+    early = taken.talk_s < sale.campaign.recover_below_s
+    return early and sale.connections <= sale.campaign.recover_max and sale.left_s > _LEAST_RING_S
+
+
+async def _offer_all(sale: Sale, decision: Decision) -> _Taken | None:
+    for step in decision.steps:
+        if sale.attempts >= decision.max_attempts or sale.left_s < _LEAST_RING_S:
+            sale.call.note("route_budget_used", attempts=sale.attempts, left_s=sale.left_s)
+            break
+        attempts = await _reserve(sale, step)
+        if attempts:
+            taken = await _offer(sale, attempts)
+            if taken is not None:
+                return taken
+    return None
+
+
+async def _reserve(sale: Sale, step: Step) -> list[Attempt]:
+    """Take the caps of every leg of a step; those that lose the race to another call are left out."""
+    group_attempt = sale.next_number() if step.together else None
+    reserved = []
+    for buyer_id in step.buyer_ids:
+        buyer = sale.snapshot.buyers[buyer_id]
+        way = dialable(buyer.endpoint_value, sale.snapshot.trunks, buyer.trunk_id)
+        sale.tried.add(buyer_id)
+        if way is None:
+            sale.results.append("no_trunk")
+            sale.call.note("no_trunk", buyer_id=buyer_id, endpoint=buyer.endpoint_value)
+            continue
+        number = sale.next_number()
+        refused = await sale.desk.reserve(sale.call, number, step, buyer, group_attempt)
+        if refused is not None:
+            sale.results.append("reserve_lost")
+            sale.call.note("reserve_lost", buyer_id=buyer_id, **refused)
+            continue
+        target = Target(
+            way.endpoint,
+            caller_id=sale.call.shown_number,
+            caller_name=sale.call.facts.caller_name,
+            ring_timeout_s=buyer.ring_timeout_s,
+            headers={"X-DCX-Call": sale.call.id},
+            buyer_id=buyer_id,
+            group_id=step.group_id,
+            trunk_id=way.trunk_id,
+        )
+        reserved.append(Attempt(number, buyer, target, _terms(sale.call, buyer)))
+    return reserved
+
+
+def _terms(call: Call, buyer: Buyer) -> Terms:
+    whisper = None if buyer.whisper is None else fill(buyer.whisper, call.tags)
+    return Terms(whisper, buyer.accept_digit, buyer.accept_timeout_s)
+
+
+async def _offer(sale: Sale, attempts: list[Attempt]) -> _Taken | None:
+    """Dial the reserved attempts together; connect the winner. None if nobody took the call."""
+    call = sale.call
+    sale.attempts += len(attempts)
+    connected: Attempt | None = None
+    try:
+        winner, legs = await _ring(sale, attempts)
+        sale.results += [str(leg.result) for leg in legs if leg is not winner]
+        if winner is None:
+            return None
+        connected = attempts[legs.index(winner)]
+        sale.connections += 1
+        return await _talk(sale, connected, winner)
+    finally:
+        await asyncio.gather(
+            *(sale.desk.settle(call, a.number, a is connected) for a in attempts)
+        )
+
+
+async def _ring(sale: Sale, attempts: list[Attempt]) -> tuple[Leg | None, list[Leg]]:
+    call, tone = sale.call, sale.campaign.ring_tone
+    early = tone == "early_media" and len(attempts) == 1
+    await let_hear(call, "ringback" if tone == "early_media" and not early else tone)
+    await call.stage("ringing", buyer_ids=[a.buyer.id for a in attempts], attempts=[a.number for a in attempts])
+    terms = {a.target.buyer_id: a.terms for a in attempts}
+    greeted = any(a.terms.whisper or a.terms.accept_digit for a in attempts)
+    return await dial(
+        call,
+        [a.target for a in attempts],
+        budget_s=sale.left_s,
+        early_media=early,
+        confirm=(lambda leg: accepted(call, leg, terms[leg.buyer_id])) if greeted else None,
+    )
+
+
+async def _talk(sale: Sale, attempt: Attempt, leg: Leg) -> _Taken:
+    call = sale.call
+    await sale.desk.answered(call, attempt.number)
+    call.sold_to(attempt.buyer.id, leg.group_id)
+    async with Meter(call, leg, attempt.buyer, attempt.number):
+        talk_s = await talk(call, leg, record=sale.desk.records(call))
+    call.ended_by = "buyer"
+    return _Taken(leg, talk_s)

@@ -1,0 +1,49 @@
+"""Two mono files become one stereo file, caller left, whole or not at all."""
+
+from __future__ import annotations
+
+import array
+import hashlib
+import wave
+from pathlib import Path
+
+import pytest
+
+from dcx_ari.media.recording import make_stereo, recording_path
+
+pytestmark = pytest.mark.unit
+
+
+def _mono(path: Path, samples: list[int], *, width: int = 2) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(width)
+        file.setframerate(8000)
+        file.writeframes(array.array("h" if width == 2 else "b", samples).tobytes())
+    return path
+
+
+def test_interleaves_and_pads_the_shorter_side(tmp_path: Path) -> None:
+    long = [n % 1000 for n in range(200_001)]  # more than one step of interleaving
+    made = make_stereo(
+        _mono(tmp_path / "l.wav", long), _mono(tmp_path / "r.wav", [-1] * 100_000), tmp_path / "sub" / "out.wav"
+    )
+    with wave.open(str(tmp_path / "sub" / "out.wav")) as file:
+        assert (file.getnchannels(), file.getframerate(), file.getnframes()) == (2, 8000, 200_001)
+        both = array.array("h", file.readframes(200_001))
+    assert list(both[0::2]) == long
+    assert both[1] == both[2 * 99_999 + 1] == -1
+    assert both[2 * 100_000 + 1] == both[2 * 200_000 + 1] == 0
+    assert made.duration_ms == 25_000
+    assert made.sha256 == hashlib.sha256((tmp_path / "sub" / "out.wav").read_bytes()).hexdigest()
+
+
+def test_a_bad_side_leaves_nothing_behind(tmp_path: Path) -> None:
+    left, right = _mono(tmp_path / "l.wav", [1, 2]), _mono(tmp_path / "r.wav", [1, 2], width=1)
+    with pytest.raises(wave.Error, match="16-bit"):
+        make_stereo(left, right, tmp_path / "out.wav")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["l.wav", "r.wav"]
+
+
+def test_a_path_tells_nothing_of_the_caller() -> None:
+    assert str(recording_path("01jd0000000123456789.rec1")) == "recordings/01jd00/01jd0000000123456789.rec1.wav"
