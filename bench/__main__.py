@@ -26,6 +26,8 @@ RESULTS = Path(__file__).with_name("results.md")
 
 
 def main() -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):  # both stop what we started, also under a shell's `&`
+        signal.signal(number, signal.default_int_handler)
     arguments = parse()
     if arguments.part:
         with contextlib.suppress(PermissionError):
@@ -118,4 +120,7 @@ def end(child: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -2,8 +2,9 @@
 
 import asyncio
 import base64
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,12 @@ RTP_PORTS = (30000, 32699)  # 100 calls/s of 2 s hold 400 legs with two ports ea
 
 @dataclass(frozen=True, slots=True)
 class Bed:
-    """A running Asterisk, and the command that starts SIPp."""
+    """A running Asterisk; the commands that start SIPp and a Python program."""
 
     asterisk: Asterisk
     sipp: list[str]
     versions: str
+    python: list[str]
 
     @property
     def sip(self) -> str:
@@ -46,7 +48,7 @@ class Bed:
 
 
 @asynccontextmanager
-async def bed() -> AsyncIterator[Bed]:
+async def bed(python: Sequence[str] = (sys.executable,)) -> AsyncIterator[Bed]:
     """A fresh Asterisk for the length of the block. Raises AsteriskError if it cannot be had."""
     phones = await asyncio.to_thread(ensure, "phones")
     with tempfile.TemporaryDirectory(prefix="dcx-bench-") as home:
@@ -58,5 +60,12 @@ async def bed() -> AsyncIterator[Bed]:
             rtp_ports=RTP_PORTS,
         )
         async with running(instance) as asterisk:
-            versions = f"Asterisk {asterisk.tree.versions['asterisk']}, SIPp {phones.versions['sip-tester']}"
-            yield Bed(asterisk, phones.command("sipp"), versions)
+            versions = [upstream(asterisk.tree.versions["asterisk"]), upstream(phones.versions["sip-tester"])]
+            yield Bed(
+                asterisk, phones.command("sipp"), "Asterisk {}, SIPp {}".format(*versions), list(python)
+            )
+
+
+def upstream(version: str) -> str:
+    """The upstream part of a Debian version: without epoch, repacking and revision."""
+    return version.split(":")[-1].split("+")[0].split("-")[0]

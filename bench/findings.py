@@ -19,8 +19,8 @@ class Plan:
     live: Load | None
 
 
-FULL = Plan((Load(20, 60), Load(50, 350), Load(100, 300)), 3, Load(25, 50, 8000, True), Load(50, 100, 4000))
-QUICK = Plan((Load(50, 120),), 1, Load(25, 50, 4000, True), None)
+FULL = Plan((Load(20, 60), Load(50, 300), Load(100, 300)), 3, Load(50, 50, 6000, True), Load(100, 100, 2500))
+QUICK = Plan((Load(50, 120),), 1, Load(50, 50, 3500, True), None)
 
 
 @dataclass(slots=True)
