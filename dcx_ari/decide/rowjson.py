@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 R = TypeVar("R")
 _Convert = Callable[[Any], Any] | None
@@ -21,7 +21,7 @@ def parse(cls: type[R], data: Mapping[str, Any] | R) -> R:
         return data
     assert isinstance(data, Mapping)  # noqa: S101  narrowed for the type checker
     values: dict[str, Any] = {}
-    for name, convert in _converters(cls):
+    for name, convert in _converters(cast("Hashable", cls)):
         if name in data:
             value = data[name]
             try:
@@ -59,7 +59,7 @@ def _default(f: Field[Any]) -> Any:
 
 
 @cache
-def _converters(cls: type[Any]) -> tuple[tuple[str, _Convert], ...]:
+def _converters(cls: Any) -> tuple[tuple[str, _Convert], ...]:
     hints = get_type_hints(cls)
     return tuple((f.name, _converter(f.name, hints[f.name])) for f in fields(cls))
 

@@ -56,7 +56,7 @@ class CompiledSchedule:
     opening: tuple[Occurrences, ...]
     is_holiday: Callable[[date], bool]
     _last: Piece | None = None
-    _state: tuple[int, OpenState] | None = None
+    _state: tuple[Piece, OpenState] | None = None
     _days: dict[date, tuple[Piece, ...]] = field(default_factory=dict)
 
     def is_open(self, at_ms: int) -> bool:
@@ -78,21 +78,21 @@ class CompiledSchedule:
     def state_at(self, at_ms: int) -> OpenState:
         """Open or closed, why, and until when."""
         known = self._state
-        if known is not None and known[0] <= at_ms < (known[1].next_change or 0):
+        if known is not None and known[0].start <= at_ms < known[0].end:
             return known[1]
-        found = self._look_ahead(at_ms)
-        self._state = (at_ms, found)
-        return found
-
-    def _look_ahead(self, at_ms: int) -> OpenState:
         now = self.piece_at(at_ms)
+        state = OpenState(now.open, now.why, self._turns_at(at_ms, now.open))
+        self._state = (now, state)
+        return state
+
+    def _turns_at(self, at_ms: int, is_open: bool) -> int | None:
         day = local(at_ms, self.zone).date()
         for _ in range(_LOOK_AHEAD_DAYS):
             for piece in self._pieces(day):
-                if piece.start > at_ms and piece.open is not now.open:
-                    return OpenState(now.open, now.why, piece.start)
+                if piece.start > at_ms and piece.open is not is_open:
+                    return piece.start
             day += _DAY
-        return OpenState(now.open, now.why, None)
+        return None
 
     def _pieces(self, day: date) -> tuple[Piece, ...]:
         found = self._days.get(day)

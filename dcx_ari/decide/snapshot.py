@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from dcx_ari.decide.plan import CampaignPlan, Clocks, compile_plans
+from dcx_ari.decide.plan import CampaignPlan, Compiled, compile_all
 from dcx_ari.decide.rowjson import parse
 from dcx_ari.decide.rows import (
     Attachment,
@@ -50,6 +50,21 @@ TABLES: Mapping[str, type[Any]] = MappingProxyType(
 """Table name -> row class, in the spelling of the database tables."""
 
 
+_ATTRIBUTES = {
+    "traffic_sources": "sources",
+    "buyer_groups": "groups",
+    "buyer_group_members": "members",
+    "campaign_buyers": "attachments",
+    "suppression_lists": "suppressions",
+}
+_INDEXES = {
+    "attachments_by_campaign": ("campaign_buyers", "campaign_id"),
+    "members_by_group": ("buyer_group_members", "group_id"),
+    "suppressions_by_phone": ("suppression_lists", "phone_number"),
+    "state_rules_by_code": ("state_rules", "state_code"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A row that was left out: table, id (None where it has none) and what is wrong with it."""
@@ -83,7 +98,7 @@ class Snapshot:
     state_rules_by_code: Mapping[str, tuple[StateRule, ...]]
     plans: Mapping[int, CampaignPlan]
     """Per campaign id: its candidates, compiled for `routing.route`."""
-    clocks: Clocks
+    compiled: Compiled
     problems: tuple[Problem, ...] = field(default=())
 
     def number(self, phone_number: str) -> Number | None:
@@ -101,7 +116,14 @@ def build(
     """A snapshot from rows per table name (see `TABLES`; an absent table is empty)."""
     problems: list[Problem] = []
     read: dict[str, dict[int, Any]] = {
-        name: _read(name, cls, tables.get(name, ()), problems) for name, cls in TABLES.items()
+        name: _read(
+            name,
+            cls,
+            tables.get(name, ()),
+            _table(previous, name) if previous is not None else {},
+            problems,
+        )
+        for name, cls in TABLES.items()
     }
     return _assemble(read, version, company_zone, previous, tuple(problems))
 
@@ -122,26 +144,25 @@ def amend(
             rows = dict(rows)
             for row_id in deleted.get(name, ()):
                 rows.pop(row_id, None)
-            rows.update(_read(name, cls, changed.get(name, ()), problems))
+            rows.update(_read(name, cls, changed.get(name, ()), {}, problems))
         read[name] = rows
     return _assemble(read, version, previous.company_zone, previous, tuple(problems))
 
 
 def _table(snapshot: Snapshot, name: str) -> dict[int, Any]:
-    attribute = {
-        "traffic_sources": "sources",
-        "buyer_groups": "groups",
-        "buyer_group_members": "members",
-        "campaign_buyers": "attachments",
-        "suppression_lists": "suppressions",
-    }.get(name, name)
-    rows: dict[int, Any] = getattr(snapshot, attribute)
+    rows: dict[int, Any] = getattr(snapshot, _ATTRIBUTES.get(name, name))
     return rows
 
 
-def _read(name: str, cls: type[R], rows: Rows, problems: list[Problem]) -> dict[int, R]:
+def _read(
+    name: str, cls: type[R], rows: Rows, known: Mapping[int, Any], problems: list[Problem]
+) -> dict[int, R]:
     out: dict[int, Any] = {}
     for row in rows:
+        if isinstance(row, Mapping) and (same := known.get(row.get("id", 0))) is not None:  # noqa: SIM102
+            if row.get("version") == same.version and row.get("updated_at", 0) == same.updated_at:
+                out[same.id] = same
+                continue
         try:
             value: Any = parse(cls, row)
         except ValueError as error:
@@ -159,38 +180,24 @@ def _assemble(
     previous: Snapshot | None,
     problems: tuple[Problem, ...],
 ) -> Snapshot:
-    clocks, plans = compile_plans(
-        read,
-        company_zone,
-        previous.clocks if previous is not None else None,
-        previous.plans if previous is not None else None,
-    )
+    compiled = compile_all(read, company_zone, previous.compiled if previous is not None else None)
+    tables: dict[str, Any] = {_ATTRIBUTES.get(name, name): rows for name, rows in read.items()}
     return Snapshot(
         version=version,
         company_zone=company_zone,
-        trunks=read["trunks"],
-        numbers=read["numbers"],
-        campaigns=read["campaigns"],
-        sources=read["traffic_sources"],
-        buyers=read["buyers"],
-        groups=read["buyer_groups"],
-        members=read["buyer_group_members"],
-        attachments=read["campaign_buyers"],
-        schedules=read["schedules"],
-        state_rules=read["state_rules"],
-        suppressions=read["suppression_lists"],
+        **tables,
+        **{name: _index(previous, name, read[table], key) for name, (table, key) in _INDEXES.items()},
         numbers_by_phone={n.phone_number: n for n in read["numbers"].values()},
-        attachments_by_campaign=_index(read["campaign_buyers"], "campaign_id"),
-        members_by_group=_index(read["buyer_group_members"], "group_id"),
-        suppressions_by_phone=_index(read["suppression_lists"], "phone_number"),
-        state_rules_by_code=_index(read["state_rules"], "state_code"),
-        plans=plans,
-        clocks=clocks,
+        plans=compiled.plans,
+        compiled=compiled,
         problems=problems,
     )
 
 
-def _index(rows: Mapping[int, Any], key: str) -> dict[Any, tuple[Any, ...]]:
+def _index(previous: Snapshot | None, name: str, rows: dict[int, Any], key: str) -> Any:
+    """Rows by one of their fields; taken over where the table is the same object."""
+    if previous is not None and _table(previous, _INDEXES[name][0]) is rows:
+        return getattr(previous, name)
     found: dict[Any, list[Any]] = {}
     for row in rows.values():
         found.setdefault(getattr(row, key), []).append(row)
