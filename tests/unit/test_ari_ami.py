@@ -69,9 +69,7 @@ async def managed(**options: float) -> AsyncIterator[tuple[Manager, AmiClient]]:
 async def test_one_login_then_the_actions_in_order() -> None:
     async with managed() as (manager, client):
         assert await client.mix_monitor("chan", "/a b/é-rx.wav", "tx.wav") == "0x1"
-        await asyncio.gather(
-            client.mute("chan", True), client.mute("chan", False), client.stop("chan", "0x1")
-        )
+        await asyncio.gather(client.mute("chan", True), client.mute("chan", False), client.stop("chan", "0x1"))
     names = [(one["Action"], one.get("State")) for one in manager.actions]
     assert names == [
         ("Login", None),
@@ -138,12 +136,13 @@ async def test_refusals_are_typed_and_keep_the_connection(message: str, kind: ty
 
 async def test_other_blocks_are_passed_over() -> None:
     async def chatter(fields: Fields, writer: asyncio.StreamWriter) -> None:
-        writer.write(block(Event="FullyBooted", Status="x: y") + block(Response="Success", ActionID="999"))
+        late = block(Response="Success", ActionID="999", MixMonitorID="0x999")
+        writer.write(block(Event="FullyBooted", Status="x: y") + late)
         await obey(fields, writer)
 
     async with managed() as (manager, client):
         manager.handle = chatter
-        await client.ping()
+        assert await client.mix_monitor("chan", "a.wav", "b.wav") == "0x1"
 
 
 async def test_silence_is_unreachable_and_the_next_action_connects_again() -> None:

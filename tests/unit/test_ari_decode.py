@@ -39,9 +39,7 @@ def test_an_event_survives_the_way_out_and_back() -> None:
 
 
 def test_every_event_of_the_description_is_told_apart_by_its_type() -> None:
-    kinds = [
-        kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)
-    ]
+    kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)]
     for kind in set(kinds) - {events.Event, UnknownEvent}:
         if all(name in ("asterisk_id", "application", "timestamp") for name in kind.__struct_fields__):
             assert type(decode_event(event(kind.__name__).encode())) is kind
@@ -66,9 +64,7 @@ def test_a_known_type_in_another_shape_is_kept_raw_and_reported_without_its_valu
     assert "+12125550100" not in caplog.text
 
 
-@pytest.mark.parametrize(
-    "frame", [b"", b"{", b"[1]", b"\xff\xfe", b'"StasisStart"', b'{"type":"X","a":"\\ud800"}']
-)
+@pytest.mark.parametrize("frame", [b"", b"{", b"[1]", b"\xff\xfe", b'"StasisStart"', b'{"type":"X","a":"\\ud800"}'])
 def test_what_is_no_json_object_is_logged_and_skipped(frame: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         assert decode_event(frame) is None

@@ -106,6 +106,8 @@ async def test_a_refused_event_filter_is_no_session(server: Server) -> None:
     server.reply = refuse_once
     async with client_of(server) as client:
         await anext(client.sessions())
+        refused = await server.socket()
+        await until(lambda: refused.closed)  # and no socket is left open
     assert server.attempts == 2
 
 
