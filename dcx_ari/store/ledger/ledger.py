@@ -84,13 +84,9 @@ class Ledger:
         """The buyer answered: connect holds become used."""
         return await self._writer.submit(CommitConnect(call_id, attempt, self._clock(), group_attempt))
 
-    async def convert(
-        self, call_id: str, attempt: int, revenue_cents: int, money: Sequence[Money] = ()
-    ) -> Converted:
+    async def convert(self, call_id: str, attempt: int, revenue_cents: int, money: Sequence[Money] = ()) -> Converted:
         """The attempt converts: caps and money in one transaction; see `money.Convert`."""
-        return await self._writer.submit(
-            Convert(call_id, attempt, revenue_cents, tuple(money), self._clock())
-        )
+        return await self._writer.submit(Convert(call_id, attempt, revenue_cents, tuple(money), self._clock()))
 
     async def correct(
         self,
@@ -107,9 +103,7 @@ class Ledger:
             Correct(call_id, attempt, revenue_delta, tuple(money), self._clock(), reason, actor)
         )
 
-    async def settle(
-        self, call_id: str, attempt: int, outcome: Outcome, *, keep_until: int | None = None
-    ) -> bool:
+    async def settle(self, call_id: str, attempt: int, outcome: Outcome, *, keep_until: int | None = None) -> bool:
         """The leg is over; see `settle.Settle`."""
         return await self._writer.submit(Settle(call_id, attempt, outcome, self._clock(), keep_until))
 
@@ -121,13 +115,9 @@ class Ledger:
         """The call is over: settle attempt 0, and any leg still open as unanswered."""
         return await self._writer.submit(Finish(call_id, outcome, self._clock()))
 
-    async def release_orphans(
-        self, live: Collection[str], *, before: int, worker: str | None = None
-    ) -> list[Freed]:
+    async def release_orphans(self, live: Collection[str], *, before: int, worker: str | None = None) -> list[Freed]:
         """Free the holds of calls without a channel; see `settle.ReleaseOrphans`. `worker` None: this one."""
-        return await self._writer.submit(
-            ReleaseOrphans(frozenset(live), worker or self.worker, before, self._clock())
-        )
+        return await self._writer.submit(ReleaseOrphans(frozenset(live), worker or self.worker, before, self._clock()))
 
     async def release_expired(self) -> list[Freed]:
         """Free conversion holds whose postback did not come in time."""
@@ -154,9 +144,7 @@ class Ledger:
         self._refresh()
         return self._mirror.counters
 
-    async def figures(
-        self, scopes: Iterable[tuple[str, int]], period_keys: Iterable[str]
-    ) -> dict[CounterKey, Figure]:
+    async def figures(self, scopes: Iterable[tuple[str, int]], period_keys: Iterable[str]) -> dict[CounterKey, Figure]:
         """Counters of these (scope, id) in these periods, used and held apart; see `usage.figures`."""
         wanted, keys = list(scopes), list(period_keys)
         return await self._read(lambda db: usage.figures(db, wanted, keys))

@@ -5,7 +5,7 @@ transaction.
 from dataclasses import dataclass
 
 from dcx_ari.decide.caps import CounterKey
-from dcx_ari.store.ledger.settle import CONVERSION, enter
+from dcx_ari.store.ledger.settle import CONVERSION, commit, enter
 from dcx_ari.store.ledger.tx import Tx
 from dcx_ari.store.ledger.types import SPACING, BadEntry, Converted, Money
 
@@ -63,9 +63,8 @@ class Convert:
         over: list[CounterKey] = []
         for row in tx.holds(self.call_id, self.attempt):
             if row.key.metric in CONVERSION and row.state != "committed":
-                tx.close_hold(row, "committed", self.at)
                 actual = 1 if row.key.metric == "convert" else self.revenue_cents
-                if enter(tx, row, "commit", actual, self.at):
+                if commit(tx, row, actual, self.at):
                     over.append(row.key)
         return Converted(_book(tx, self.money, self.at, bool(over)), tuple(over))
 
@@ -99,9 +98,7 @@ class Correct:
             if row.key.metric == "revenue_cents"
             and row.state == "committed"
             and self.revenue_delta
-            and enter(
-                tx, row, "correction", self.revenue_delta, self.at, reason=self.reason, actor=self.actor
-            )
+            and enter(tx, row, "correction", self.revenue_delta, self.at, reason=self.reason, actor=self.actor)
         ]
         return Converted(_book(tx, self.money, self.at, bool(over)), tuple(over))
 

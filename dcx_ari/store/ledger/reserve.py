@@ -85,9 +85,7 @@ class Reserve:
         # Not a promise but a fact, the time of this attempt: entered as a difference, so that sums work for
         # it too.
         later = max(0, self.at - tx.figure(spacing.key).used)
-        row = HoldRow(
-            self.call_id, self.attempt, spacing.key, 0, 0, spacing.least_s, 0, "committed", closed_at=self.at
-        )
+        row = HoldRow(self.call_id, self.attempt, spacing.key, 0, 0, spacing.least_s, 0, "committed", closed_at=self.at)
         tx.add_hold(row, self.worker, self.at)
         tx.enter(spacing.key, "commit", later, self.at, row)
 
@@ -102,6 +100,4 @@ def _refusal(tx: Tx, hold: Hold) -> Refused | None:
     if hold.limit is None or limit is None:
         return None
     used, held = tx.figure(hold.key)
-    return (
-        None if used + held + hold.amount <= hold.limit else Refused(hold.key, hold.amount, used, held, limit)
-    )
+    return None if used + held + hold.amount <= hold.limit else Refused(hold.key, hold.amount, used, held, limit)

@@ -25,13 +25,14 @@ def enter(tx: Tx, row: HoldRow, kind: str, amount: int, at: int, **why: str | No
     return over
 
 
-def _commit(tx: Tx, row: HoldRow, amount: int, at: int) -> None:
-    covered = amount <= row.amount  # what was held cannot pass a limit that it did not pass when it was taken
+def commit(tx: Tx, row: HoldRow, amount: int, at: int) -> bool:
+    """Close the hold and enter what it became; True (and flagged) where that passes the hold's limit."""
+    covered = row.state == "held" and amount <= row.amount  # had its place when it was taken
     tx.close_hold(row, "committed", at)
-    if covered:
-        tx.enter(row.key, "commit", amount, at, row)
-    else:
-        enter(tx, row, "commit", amount, at)
+    if not covered:
+        return enter(tx, row, "commit", amount, at)
+    tx.enter(row.key, "commit", amount, at, row)
+    return False
 
 
 def _open(tx: Tx, call_id: str, attempt: int) -> list[HoldRow]:
@@ -59,7 +60,7 @@ class CommitConnect:
             if row.key.metric == "connect" and row.key.period != "concurrent"
         ]
         for row in rows:
-            _commit(tx, row, row.amount, self.at)
+            commit(tx, row, row.amount, self.at)
         return bool(rows)
 
 
@@ -83,7 +84,7 @@ class Settle:
         for row in rows:
             amount = committed(as_hold(row), self.outcome)
             if amount:
-                _commit(tx, row, amount, self.at)
+                commit(tx, row, amount, self.at)
             elif self._awaits(row):
                 tx.keep_hold(row, self.keep_until or 0)
             else:

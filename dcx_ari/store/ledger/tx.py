@@ -54,9 +54,7 @@ _HOLDS = (
     f"SELECT {_KEY}, amount, committed, limit_value, level, state, expires_at, closed_at "  # noqa: S608
     "FROM cap_holds WHERE call_id = ? AND attempt = ?"
 )
-_OPEN_ATTEMPTS = (
-    "SELECT DISTINCT attempt FROM cap_holds WHERE call_id = ? AND state = 'held' AND expires_at IS NULL"
-)
+_OPEN_ATTEMPTS = "SELECT DISTINCT attempt FROM cap_holds WHERE call_id = ? AND state = 'held' AND expires_at IS NULL"
 _ADD_HOLD = (
     f"INSERT INTO cap_holds (call_id, attempt, {_KEY}, amount, committed, limit_value, level, state, "  # noqa: S608
     "expires_at, closed_at, worker, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
