@@ -41,9 +41,7 @@ def main() -> int:
         print(f"bench: {PARTS[part]} …", file=sys.stderr, flush=True)
         sections.append(run_apart(part, arguments.quick))
     facts.append(f"`{command_line()}`, {time.monotonic() - started:.0f} s in all")
-    page = "\n\n".join(
-        ["# Bench", "\n".join(f"- {fact}" for fact in facts), *map(section_markdown, sections)]
-    )
+    page = "\n\n".join(["# Bench", "\n".join(f"- {fact}" for fact in facts), *map(section_markdown, sections)])
     print(page)
     out = arguments.out or (None if arguments.quick or arguments.only else RESULTS)
     if out is not None:
@@ -53,9 +51,7 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure DCX beside its rivals.")
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer calls and one turn: a look, not a measurement"
-    )
+    parser.add_argument("--quick", action="store_true", help="fewer calls and one turn: a look, not a measurement")
     parser.add_argument("--only", choices=PARTS, help="run one part")
     parser.add_argument("--out", help="where to write the table (full run of all parts: bench/results.md)")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)

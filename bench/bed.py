@@ -16,7 +16,7 @@ from dcx_asterisk.instance import Instance
 from dcx_asterisk.process import Asterisk, running
 
 PORT = 26000
-SIP_PORT, ARI_PORT, AMI_PORT = PORT + 60, PORT + 88, PORT + 38
+SIP_PORT, ARI_PORT, AMI_PORT, API_PORT = PORT + 60, PORT + 88, PORT + 38, PORT + 80
 RTP_PORTS = (30000, 32699)  # 100 calls/s of 2 s hold 400 legs with two ports each
 
 
@@ -61,9 +61,7 @@ async def bed(python: Sequence[str] = (sys.executable,)) -> AsyncIterator[Bed]:
         )
         async with running(instance) as asterisk:
             versions = [upstream(asterisk.tree.versions["asterisk"]), upstream(phones.versions["sip-tester"])]
-            yield Bed(
-                asterisk, phones.command("sipp"), "Asterisk {}, SIPp {}".format(*versions), list(python)
-            )
+            yield Bed(asterisk, phones.command("sipp"), "Asterisk {}, SIPp {}".format(*versions), list(python))
 
 
 def upstream(version: str) -> str:

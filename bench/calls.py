@@ -34,6 +34,9 @@ async def run(plan: Plan, findings: Findings) -> None:
                 for rig in together:
                     say(f"{load.rate} calls/s, turn {turn + 1} of {plan.repetitions}: {rig.subject.title}")
                     await rate_run(rig, load, findings)
+        for rig in together:
+            for complaint in rig.work.complaints(rig.placed):
+                findings.fail(rig.subject, "books", complaint)
     for subject in SUBJECTS:
         if any(rig.subject is subject for rig in together):
             async with rigs((subject,), findings) as alone:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench import proc
 from bench.bed import Bed
 from bench.sipp import Load, Outcome, run_load
-from bench.subjects import NUMBER, Subject
+from bench.subjects import NUMBER, Subject, Work
 from bench.table import percentile
 
 WARM_UP = Load(rate=20, calls=20, talk_ms=300)
@@ -37,24 +37,26 @@ class Media:
     talking: int  # of these, with packets in and out
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rig:
-    """One subject at work on one Asterisk; `pids` are the subject's own processes."""
+    """One subject at work on one Asterisk, and how many calls it was given."""
 
     bed: Bed
     subject: Subject
-    pids: list[int]
+    work: Work
+    placed: int = 0
 
     async def calls(self, load: Load, during: Callable[[], Awaitable[None]] | None = None) -> Outcome:
+        self.placed += load.calls
         return await run_load(self.bed.sipp, load, self.subject.caller_host, self.bed.sip, NUMBER, during)
 
     def cpu_ms(self) -> tuple[float, float]:
         """Asterisk's and the subject's processor time so far."""
-        return proc.cpu_ms([self.bed.asterisk.pid]), proc.cpu_ms(self.pids)
+        return proc.cpu_ms([self.bed.asterisk.pid]), proc.cpu_ms(self.work.pids)
 
     def rss_mb(self) -> tuple[float, float]:
         """Asterisk's and the subject's resident memory now."""
-        return proc.rss_mb([self.bed.asterisk.pid]), proc.rss_mb(self.pids)
+        return proc.rss_mb([self.bed.asterisk.pid]), proc.rss_mb(self.work.pids)
 
 
 async def warm_up(rig: Rig) -> None:
@@ -122,7 +124,5 @@ async def measure_media(rig: Rig, load: Load) -> tuple[Run, Media, str]:
 
 def talking_legs(stats: str) -> tuple[int, int]:
     """Legs in the console's `pjsip show channelstats`, and those with packets received and sent."""
-    counts = re.findall(
-        r"^.*?\d\d:\d\d:\d\d\s+\w+\s+(\d+)\s.*?\s(\d+)\s+\d+\s+\d+\s+[\d.]+\s+[\d.]+\s*$", stats, re.M
-    )
+    counts = re.findall(r"^.*?\d\d:\d\d:\d\d\s+\w+\s+(\d+)\s.*?\s(\d+)\s+\d+\s+\d+\s+[\d.]+\s+[\d.]+\s*$", stats, re.M)
     return len(counts), sum(1 for received, sent in counts if int(received) and int(sent))

@@ -43,8 +43,8 @@ async def profile(name: str, load: Load, file: Path) -> None:
     """Carry the load with the profiler around the subject's program; its figures land in `file`."""
     subject = SUBJECTS[name]
     profiler = [sys.executable, "-m", "cProfile", "-o", str(file)]
-    async with bed(profiler) as asterisk, subject.start(asterisk) as pids:
-        rig = Rig(asterisk, subject, pids)
+    async with bed(profiler) as asterisk, subject.start(asterisk) as work:
+        rig = Rig(asterisk, subject, work)
         await warm_up(rig)
         figures, complaint = await measure(rig, load)
         print(f"{load.calls} calls at {load.rate}/s under the profiler: {figures} {complaint}")

@@ -13,6 +13,7 @@ from pathlib import Path
 SCENARIOS = Path(__file__).with_name("scenarios")
 BUYER_HOST, BUYER_PORT = "127.0.0.12", 26200
 CALLER_PORT = 26100
+AREA_CODES = ("512", "212", "305", "415", "602")
 CALLER_RTP, BUYER_RTP = (26300, 26599), (26600, 26899)
 
 
@@ -67,7 +68,7 @@ async def run_load(
         caller = [*sipp, "-sf", f"uac{kind}.xml", "-i", caller_host, "-p", str(CALLER_PORT), *common]
         caller += ["-m", str(load.calls), "-r", str(load.rate), "-l", "5000", "-d", str(load.talk_ms)]
         caller += ["-s", number, "-stf", "uac.csv", "-trace_rtt", "-rtt_freq", "1", "-timeout_error"]
-        caller += [*rtp_ports(CALLER_RTP), target]
+        caller += ["-inf", "callers.csv", *rtp_ports(CALLER_RTP), target]
         async with process(buyer, work, "uas.log") as answering:
             await asyncio.sleep(0.3)  # SIPp says nothing when its socket is open
             async with process(caller, work, "uac.log") as calling, asyncio.timeout(load.limit_s + 5):
@@ -79,12 +80,12 @@ async def run_load(
 
 
 def prepare(work: Path) -> None:
-    """Scenarios and the tone they talk with, in a folder of the run's own (SIPp writes beside them)."""
+    """Scenarios, who calls and the tone they talk with, in a folder of the run's own (SIPp writes beside them)."""
     for scenario in SCENARIOS.glob("*.xml"):
         shutil.copy(scenario, work)
-    (work / "tone.ul").write_bytes(
-        bytes(ulaw(9000 * math.sin(2 * math.pi * 440 * n / 8000)) for n in range(8000))
-    )
+    numbers = [f"+1{AREA_CODES[n % len(AREA_CODES)]}557{n:04d};" for n in range(10_000)]
+    (work / "callers.csv").write_text("\n".join(["SEQUENTIAL", *numbers]) + "\n")
+    (work / "tone.ul").write_bytes(bytes(ulaw(9000 * math.sin(2 * math.pi * 440 * n / 8000)) for n in range(8000)))
 
 
 def ulaw(sample: float) -> int:

@@ -2,27 +2,41 @@
 
 import asyncio
 import importlib.util
+import os
 import signal
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from bench import sipp
-from bench.bed import Bed
+from bench import books, sipp
+from bench.bed import API_PORT, Bed
+from bench.proc import family
+from bench.seed import database_url, seed
 
 NUMBER = "+15125550100"
 TRUNK = "bench-buyer"
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """A subject at work: its own processes (none where Asterisk does it all), and what is wrong with its rows."""
+
+    pids: list[int]
+    complaints: Callable[[int], list[str]] = lambda placed: []  # of so many calls placed and ended
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
-    """`start` yields the ids of the subject's own processes; none where Asterisk does all the work."""
+    """One way to carry calls."""
 
     name: str
     title: str
     caller_host: str  # Asterisk knows by the caller's address whose call it is
-    start: Callable[[Bed], AbstractAsyncContextManager[list[int]]]
+    start: Callable[[Bed], AbstractAsyncContextManager[Work]]
 
 
 async def push_trunks(bed: Bed, name: str, caller_host: str) -> None:
@@ -39,7 +53,7 @@ def ari_of(bed: Bed) -> list[str]:
 
 
 @asynccontextmanager
-async def plain(bed: Bed) -> AsyncIterator[list[int]]:
+async def plain(bed: Bed) -> AsyncIterator[Work]:
     """One `Dial()` in the dialplan: what Asterisk costs with no program at all."""
     await push_trunks(bed, PLAIN.name, PLAIN.caller_host)
     # The pattern begins with "+" or a digit; dialplan patterns need one extension for each.
@@ -47,40 +61,57 @@ async def plain(bed: Bed) -> AsyncIterator[list[int]]:
         await bed.asterisk.command(
             f"dialplan add extension {pattern},1,Dial(PJSIP/${{EXTEN}}@{TRUNK},30) into {PLAIN.name}"
         )
-    yield []
+    yield Work([])
 
 
 @asynccontextmanager
-async def floor(bed: Bed) -> AsyncIterator[list[int]]:
+async def floor(bed: Bed) -> AsyncIterator[Work]:
     """bench/floor.py as a process of its own."""
     await push_trunks(bed, FLOOR.name, FLOOR.caller_host)
     for pattern in ("_X.", "_+X."):
-        await bed.asterisk.command(
-            f"dialplan add extension {pattern},1,Stasis({FLOOR.name}) into {FLOOR.name}"
-        )
+        await bed.asterisk.command(f"dialplan add extension {pattern},1,Stasis({FLOOR.name}) into {FLOOR.name}")
     command = [*bed.python, "-m", "bench.floor", *ari_of(bed), FLOOR.name]
     command += [f"PJSIP/{{number}}@{TRUNK}"]
     async with application(command, "ready") as child:
-        yield [child.pid]
+        yield Work([child.pid])
 
 
 @asynccontextmanager
-async def dcx(bed: Bed) -> AsyncIterator[list[int]]:
-    """DCX with routing, rows and events on."""
-    if importlib.util.find_spec("dcx_cli.main") is None:
+async def dcx(bed: Bed) -> AsyncIterator[Work]:
+    """`dcx run` with routing, rows, caps, money and events on; it brings its own trunk."""
+    program = Path(sys.executable).with_name("dcx")
+    if importlib.util.find_spec("dcx_cli.main") is None or not program.exists():
         raise RuntimeError("left out, this tree has no `dcx run` yet")
-    yield []
+    with tempfile.TemporaryDirectory(prefix="dcx-bench-") as home:
+        await seed(database_url(Path(home)), NUMBER, DCX.caller_host)
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("DCX_")},
+            "DCX_HOME": home,
+            "DCX_API_PORT": str(API_PORT),
+            "DCX_ARI_URL": bed.asterisk.ari_url,
+            "DCX_ARI_USER": bed.asterisk.ari_user,
+            "DCX_ARI_PASSWORD": bed.asterisk.ari_password,
+        }
+        async with application([*bed.python, str(program), "run"], "ready", environment) as child:
+            yield Work(family(child.pid), partial(books.complaints, Path(home)))
 
 
 @asynccontextmanager
-async def application(command: list[str], ready: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def application(
+    command: list[str], ready: str, environment: dict[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A program that is usable once a line of its output contains `ready`; stopped at the end.
 
     Raises RuntimeError with its last words if it ends before that, TimeoutError after 30 s.
     """
     root = Path(__file__).parents[1]
     child = await asyncio.create_subprocess_exec(
-        *command, cwd=root, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command,
+        cwd=root,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     try:
         async with asyncio.timeout(30):

@@ -130,8 +130,7 @@ def one_line(text: str, limit: int = 400) -> str:
 def machine_facts() -> list[str]:
     """What a reader needs to judge the figures; no path and no host name."""
     return [
-        f"{os.cpu_count()} cores ({cpu_model()}), {memory_gib()} GiB memory,"
-        f" Linux {platform.release().split('-')[0]}",
+        f"{os.cpu_count()} cores ({cpu_model()}), {memory_gib()} GiB memory, Linux {platform.release().split('-')[0]}",
         f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         f"run at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, load average before {os.getloadavg()[0]:.2f}",
     ]
