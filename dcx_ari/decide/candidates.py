@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 from dcx_ari.decide.checks import Context, all_failures, cap_failure, first_failure, seen_by
 from dcx_ari.decide.compiled import Candidate, CompiledBuyer, CompiledGroup, Failure
@@ -40,8 +41,26 @@ class Sieve:
         self.unpaid_all = False
         self.unpaid_rule: DuplicateRule | None = None
 
-    def take(self, candidate: Candidate) -> None:
-        """Check one candidate."""
+    def take_all(self, candidates: Iterable[Candidate]) -> None:
+        """Check all candidates. The commonest kind, a buyer without more to ask, goes the short way."""
+        x = self.x
+        short = x.quiet and not self.explain_all
+        passed, rejected = self.passed.append, self.rejected.append
+        new = tuple.__new__  # what a named tuple's own constructor calls, at half the price
+        for candidate in candidates:
+            if not (short and candidate.plain):
+                self._take(candidate)
+                continue
+            buyer = cast("CompiledBuyer", candidate.buyer)
+            for check in buyer.own_checks:
+                failure = check(buyer, x)
+                if failure is not None:
+                    rejected(new(Rejected, ("buyer", buyer.id, None, *failure, ())))
+                    break
+            else:
+                passed(new(Passed, (candidate, False, False, (buyer.id,), buyer.expected_cents, (), ())))
+
+    def _take(self, candidate: Candidate) -> None:
         if candidate.attachment.status != "ACTIVE":
             status = {"of": "attachment", "status": candidate.attachment.status}
             self._reject(candidate.kind, candidate.id, None, [Failure("paused", status)])

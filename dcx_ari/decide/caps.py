@@ -238,9 +238,7 @@ def exceeds(used: int, cap: Cap) -> bool:
     return cap.limit is not None and (used >= cap.limit or used + cap.amount > cap.limit)
 
 
-def maxed_out(
-    caps: Iterable[Cap], used: Mapping[CounterKey, int], at_ms: int, zone: ZoneInfo
-) -> tuple[MaxedBy, ...]:
+def maxed_out(caps: Iterable[Cap], used: Mapping[CounterKey, int], at_ms: int, zone: ZoneInfo) -> tuple[MaxedBy, ...]:
     """Every reached cap (row 23); empty = not maxed out. A NULL limit is never reached, 0 always."""
     keys = period_keys(at_ms, zone)
     found = []

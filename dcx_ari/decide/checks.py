@@ -11,14 +11,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from dcx_ari.decide.caps import CounterKey
+from dcx_ari.decide.caps import Cap
 from dcx_ari.decide.compiled import BuyerCheck, CapLine, CompiledBuyer, Failure
 from dcx_ari.decide.duplicates import previous_call
 from dcx_ari.decide.facts import CallFacts, PreviousCall, Usage, last_attempt_key
-from dcx_ari.decide.filters import first_mismatch
 from dcx_ari.decide.periods import Period, period_keys, resets_at
 from dcx_ari.decide.rows import Buyer, DuplicateRule, StateRule, Suppression
 from dcx_ari.decide.schedules import CompiledSchedule
@@ -36,6 +35,7 @@ class Context:
         "facts",
         "history",
         "now",
+        "quiet",
         "state",
         "state_rule",
         "state_rules",
@@ -46,26 +46,28 @@ class Context:
 
     def __init__(self, facts: CallFacts, usage: Usage, now: int, tags: Mapping[str, Any]) -> None:
         self.facts = facts
-        self.counters = usage.counters
+        self.counters = cast("Mapping[tuple[str, int, str, str, str], int]", usage.counters)
         self.history = usage.history
         self.now = now
         self.tags = tags
         self.campaign_id: int | None = None
         self.call_duplicates: tuple[tuple[str, DuplicateRule], ...] = ()
+        self.quiet = False
         self.state: str | None = None
         self.unknown_blocked = False
         self.state_rule: StateRule | None = None
         self.state_rules: dict[int, StateRule] = {}
         self.suppressed: Mapping[int, Suppression] = {}
-        self._keys: dict[ZoneInfo, dict[Period, str]] = {}
+        self._keys: dict[ZoneInfo, Mapping[str, str]] = {}
         self._resets: dict[tuple[ZoneInfo, str], int | None] = {}
 
-    def keys(self, zone: ZoneInfo) -> dict[Period, str]:
+    def keys(self, zone: ZoneInfo) -> Mapping[str, str]:
         """Period keys of the start of the call in a zone."""
-        found = self._keys.get(zone)
-        if found is None:
-            found = self._keys[zone] = period_keys(self.facts.started_at, zone)
-        return found
+        try:
+            return self._keys[zone]
+        except KeyError:
+            found = self._keys[zone] = cast("Mapping[str, str]", period_keys(self.facts.started_at, zone))
+            return found
 
     def resets_at(self, period: Period, zone: ZoneInfo) -> int | None:
         """When the period of the start of the call ends in a zone."""
@@ -75,43 +77,8 @@ class Context:
         return self._resets[key]
 
 
-def checks_of(buyer: Buyer, *, faulty: bool) -> tuple[BuyerCheck, ...]:
-    """The checks that can fail for a buyer; those that depend on the call alone are always among them."""
-    limited = any(
-        limit is not None
-        for limit in (
-            buyer.total_cap,
-            buyer.monthly_cap,
-            buyer.daily_cap,
-            buyer.hourly_cap,
-            buyer.converted_total_limit,
-            buyer.converted_monthly_limit,
-            buyer.converted_daily_limit,
-            buyer.revenue_cap_total_cents,
-            buyer.revenue_cap_monthly_cents,
-            buyer.revenue_cap_daily_cents,
-        )
-    )
-    wanted: tuple[tuple[bool, BuyerCheck], ...] = (
-        (buyer.status != "ACTIVE", paused),
-        (faulty, misconfigured),
-        (buyer.schedule_id is not None, closed),
-        (True, state_or_consent),
-        (True, suppressed),
-        (bool(buyer.filters), filtered),
-        (True, duplicate),
-        (True, already_tried),
-        (buyer.accept_rerouted_max is not None, rerouted),
-        (True, skill),
-        (limited, caps),
-        (buyer.min_seconds_between is not None, spacing),
-        (buyer.concurrency_limit is not None, concurrency),
-    )
-    return tuple(check for applies, check in wanted if applies)
-
-
 def first_failure(buyer: CompiledBuyer, x: Context) -> Failure | None:
-    for check in buyer.checks:
+    for check in buyer.own_checks if x.quiet else buyer.checks:
         failure = check(buyer, x)
         if failure is not None:
             return failure
@@ -180,11 +147,11 @@ def suppressed(buyer: CompiledBuyer, x: Context) -> Failure | None:
 
 
 def filtered(buyer: CompiledBuyer, x: Context) -> Failure | None:
-    mismatch = first_mismatch(buyer.filters, x.tags)
-    if mismatch is None:
-        return None
-    condition, actual = mismatch
-    return filter_failure(condition.tag, condition.op, condition.value, actual)
+    for condition in buyer.filters:
+        actual = x.tags.get(condition.tag)
+        if not condition.test(actual):
+            return filter_failure(condition.tag, condition.op, condition.value, actual)
+    return None
 
 
 def filter_failure(tag: str, op: str, value: Any, actual: Any) -> Failure:
@@ -206,9 +173,7 @@ def duplicate(buyer: CompiledBuyer, x: Context) -> Failure | None:
 
 def seen_by(rule: DuplicateRule, buyer: CompiledBuyer, x: Context) -> PreviousCall | None:
     """The earlier call that makes this one a duplicate for the buyer under the rule."""
-    return previous_call(
-        rule, x.history, x.now, campaign_id=x.campaign_id, buyer_id=buyer.id, peers=buyer.peers
-    )
+    return previous_call(rule, x.history, x.now, campaign_id=x.campaign_id, buyer_id=buyer.id, peers=buyer.peers)
 
 
 def duplicate_failure(of: str, rule: DuplicateRule, call_id: str, at: int) -> Failure:
@@ -244,12 +209,14 @@ def skill(buyer: CompiledBuyer, x: Context) -> Failure | None:
 
 
 def caps(buyer: CompiledBuyer, x: Context) -> Failure | None:
-    keys = x._keys.get(buyer.zone) or x.keys(buyer.zone)
-    used = x.counters.get
-    for line in buyer.caps:
-        key = (line[0], line[1], line[2], line[3], keys[line[3]])  # type: ignore[index]
-        if used(key, 0) > line[4]:  # type: ignore[call-overload]
-            return cap_failure(line, buyer.zone, x)
+    """All caps, and concurrency too where no spacing comes before it."""
+    keys, keyed, counter = x.keys(buyer.zone), buyer.keyed, x.counters.get
+    if keyed.keys is not keys:
+        keyed.fill(keys, buyer.caps)
+    for key, threshold, cap in keyed.rows:
+        used = counter(key, 0)
+        if used > threshold:
+            return exceeded(cap, used, buyer.zone, x)
     return None
 
 
@@ -258,9 +225,7 @@ def spacing(buyer: CompiledBuyer, x: Context) -> Failure | None:
     last = x.counters.get(last_attempt_key(buyer.id))
     if least is None or last is None or x.now - last >= least * 1000:
         return None
-    return Failure(
-        "spacing", {"last_attempt_at": last, "limit": least, "free_at": last + least * 1000, "unit": "s"}
-    )
+    return Failure("spacing", {"last_attempt_at": last, "limit": least, "free_at": last + least * 1000, "unit": "s"})
 
 
 def concurrency(buyer: CompiledBuyer, x: Context) -> Failure | None:
@@ -269,12 +234,14 @@ def concurrency(buyer: CompiledBuyer, x: Context) -> Failure | None:
 
 
 def cap_failure(line: CapLine, zone: ZoneInfo, x: Context) -> Failure | None:
-    """The failure of one cap with used, limit and when it resets, or None."""
-    cap = line.cap
-    keys = x.keys(zone)
-    used = x.counters.get(CounterKey(cap.scope, cap.scope_id, cap.metric, cap.period, keys[cap.period]), 0)
-    if used <= line.threshold:
-        return None
+    """The failure of one cap, or None."""
+    scope, scope_id, metric, period, threshold, cap = line
+    used = x.counters.get((scope, scope_id, metric, period, x.keys(zone)[period]), 0)
+    return exceeded(cap, used, zone, x) if used > threshold else None
+
+
+def exceeded(cap: Cap, used: int, zone: ZoneInfo, x: Context) -> Failure:
+    """With used, what the call would add, the limit and when it resets."""
     values: dict[str, Any] = {
         "scope": cap.scope,
         "scope_id": cap.scope_id,
@@ -285,4 +252,44 @@ def cap_failure(line: CapLine, zone: ZoneInfo, x: Context) -> Failure | None:
     }
     if cap.period != "concurrent":
         values["resets_at"] = x.resets_at(cap.period, zone)
-    return Failure(cap.name, values)
+    return tuple.__new__(Failure, (cap.name, values))
+
+
+CALL_CHECKS: tuple[BuyerCheck, ...] = (state_or_consent, suppressed, duplicate, already_tried, skill)
+"""Checks that no buyer fails on a call without history, list entries, state rules, skills or tries."""
+
+
+def checks_of(buyer: Buyer, *, faulty: bool) -> tuple[BuyerCheck, ...]:
+    """The checks that can fail for a buyer; those that depend on the call alone are always among them."""
+    limited = any(
+        limit is not None
+        for limit in (
+            buyer.total_cap,
+            buyer.monthly_cap,
+            buyer.daily_cap,
+            buyer.hourly_cap,
+            buyer.converted_total_limit,
+            buyer.converted_monthly_limit,
+            buyer.converted_daily_limit,
+            buyer.revenue_cap_total_cents,
+            buyer.revenue_cap_monthly_cents,
+            buyer.revenue_cap_daily_cents,
+            buyer.concurrency_limit if buyer.min_seconds_between is None else None,
+        )
+    )
+    wanted: tuple[tuple[bool, BuyerCheck], ...] = (
+        (buyer.status != "ACTIVE", paused),
+        (faulty, misconfigured),
+        (buyer.schedule_id is not None, closed),
+        (True, state_or_consent),
+        (True, suppressed),
+        (bool(buyer.filters), filtered),
+        (True, duplicate),
+        (True, already_tried),
+        (buyer.accept_rerouted_max is not None, rerouted),
+        (True, skill),
+        (limited, caps),
+        (buyer.min_seconds_between is not None, spacing),
+        (buyer.concurrency_limit is not None and buyer.min_seconds_between is not None, concurrency),
+    )
+    return tuple(check for applies, check in wanted if applies)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from dcx_ari.decide.caps import Cap
+from dcx_ari.decide.caps import Cap, CounterKey
 from dcx_ari.decide.filters import CompiledFilter
 from dcx_ari.decide.rows import Attachment, Buyer, Campaign, Group, Member, Source
 from dcx_ari.decide.schedules import CompiledSchedule
@@ -34,12 +34,30 @@ class CapLine(NamedTuple):
     cap: Cap
 
 
+class KeyedCaps:
+    """A buyer's caps with the ledger keys of the period asked about last (a memo: one period at a time)."""
+
+    __slots__ = ("keys", "rows")
+
+    def __init__(self) -> None:
+        self.keys: Mapping[str, str] = {}
+        self.rows: tuple[tuple[CounterKey, int, Cap], ...] = ()
+
+    def fill(self, keys: Mapping[str, str], caps: tuple[CapLine, ...]) -> None:
+        self.rows = tuple(
+            (CounterKey(c.scope, c.scope_id, c.metric, c.period, keys[c.period]), c.threshold, c.cap) for c in caps
+        )
+        self.keys = keys
+
+
 BuyerCheck = Callable[["CompiledBuyer", "Context"], Failure | None]
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledBuyer:
-    """`checks` are those that can fail for this buyer, in order; `packed` is the row as JSON."""
+    """`checks` are those that can fail for this buyer, in order; `own_checks` are the same without those
+    that only some calls can fail (`Context.quiet`); `packed` is the row as JSON.
+    """
 
     row: Buyer
     id: int
@@ -53,7 +71,9 @@ class CompiledBuyer:
     endpoint_fault: Failure | None
     expected_cents: int
     checks: tuple[BuyerCheck, ...]
+    own_checks: tuple[BuyerCheck, ...]
     packed: str
+    keyed: KeyedCaps = field(default_factory=KeyedCaps, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +89,9 @@ class CompiledGroup:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A buyer or a group attached to a campaign. A buyer whose endpoint is a group has both."""
+    """A buyer or a group attached to a campaign. A buyer whose endpoint is a group has both; `plain` means
+    that it is neither a group nor switched off here.
+    """
 
     attachment: Attachment
     kind: str
@@ -77,6 +99,7 @@ class Candidate:
     tier: int
     weight: int
     salt: int
+    plain: bool
     buyer: CompiledBuyer | None
     group: CompiledGroup | None
 

@@ -160,9 +160,7 @@ def _in_hours(rule: ConversionRule, started_at: int, zone: ZoneInfo) -> bool:
     return covers(spans, minute) or covers(spans, minute + 1440)
 
 
-def _sold_before(
-    rule: ConversionRule, buyer: Buyer, started_at: int, history: tuple[PreviousCall, ...]
-) -> bool:
+def _sold_before(rule: ConversionRule, buyer: Buyer, started_at: int, history: tuple[PreviousCall, ...]) -> bool:
     days = rule.duplicate_window_days
     if days is None:
         return False

@@ -152,16 +152,21 @@ class Decision:
         alone = {r.id for r in self.ranked if r.unpaid}
         return frozenset(alone | {m.id for r in self.ranked for m in r.members if m.unpaid})
 
-    def to_json(self) -> str:
-        """`{"decision": ..., "inputs": ...}`: what to keep with the call."""
-        result = {
-            f.name: _plain(value)
+    def to_json(self, *, campaign: bool = True) -> str:
+        """`{"decision": ..., "inputs": ...}`: what to keep with the call (`campaign`: see `Inputs.to_json`)."""
+        inputs = self.inputs
+        if inputs is not None and not isinstance(inputs, str):
+            inputs = inputs.to_json(campaign=campaign)
+        text = json.dumps(self.as_dict(), separators=(",", ":"), default=str)
+        return f'{{"decision":{text},"inputs":{inputs or "null"}}}'
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as JSON data, empty parts left out."""
+        return {
+            f.name: [_plain(part) for part in value] if isinstance(value, tuple) else _plain(value)
             for f in fields(self)
             if f.name != "inputs" and (value := getattr(self, f.name)) not in (None, ())
         }
-        inputs = self.inputs if isinstance(self.inputs, str) or self.inputs is None else self.inputs.to_json()
-        text = json.dumps(result, separators=(",", ":"), default=str)
-        return f'{{"decision":{text},"inputs":{inputs or "null"}}}'
 
     @classmethod
     def from_json(cls, text: str) -> Decision:
@@ -176,7 +181,10 @@ class Decision:
 
 
 def _plain(value: Any) -> Any:
-    """Named tuples as objects, their empty parts left out; tuples as lists."""
+    """A named tuple as an object without its empty parts; other tuples as lists."""
+    if isinstance(value, Rejected) and not value.also:
+        short = {"kind": value.kind, "id": value.id, "reason": value.reason, "values": value.values}
+        return short if value.group_id is None else {**short, "group_id": value.group_id}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {name: _plain(part) for name, part in value._asdict().items() if part not in (None, ())}
     return [_plain(part) for part in value] if isinstance(value, tuple) else value

@@ -55,9 +55,7 @@ def compile_filter(condition: Filter) -> CompiledFilter:
     return CompiledFilter(condition.tag, condition.op, condition.value, _predicate(condition))
 
 
-def first_mismatch(
-    filters: Iterable[CompiledFilter], tags: Mapping[str, Any]
-) -> tuple[CompiledFilter, Any] | None:
+def first_mismatch(filters: Iterable[CompiledFilter], tags: Mapping[str, Any]) -> tuple[CompiledFilter, Any] | None:
     """The first condition that is not met and the tag's value, or None."""
     for f in filters:
         actual = tags.get(f.tag)
@@ -68,6 +66,8 @@ def first_mismatch(
 
 def text(value: Any) -> str:
     """How values are compared."""
+    if type(value) is str:
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)

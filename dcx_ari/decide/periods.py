@@ -7,7 +7,9 @@ part of the key), so that an hourly cap is never spread over 120 minutes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -41,9 +43,15 @@ def period_key(period: Period, at_ms: int, zone: ZoneInfo) -> str:
     return period_keys(at_ms, zone)[period]
 
 
-def period_keys(at_ms: int, zone: ZoneInfo) -> dict[Period, str]:
-    """The key of every period that contains the instant."""
-    stamp = local(at_ms, zone).strftime("%Y-%m-%dT%H%z")
+def period_keys(at_ms: int, zone: ZoneInfo) -> Mapping[Period, str]:
+    """The key of every period that contains the instant; the same object within a minute."""
+    return _keys_in_minute(at_ms // 60_000, zone)
+
+
+@lru_cache(maxsize=256)
+def _keys_in_minute(minute: int, zone: ZoneInfo) -> Mapping[Period, str]:
+    # Offsets are whole minutes in every zone since 1972, so no period begins within a minute.
+    stamp = local(minute * 60_000, zone).strftime("%Y-%m-%dT%H%z")
     return {
         "concurrent": "now",
         "hour": stamp,

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from dcx_ari.decide.caps import buyer_caps, campaign_caps, group_caps, source_caps
-from dcx_ari.decide.checks import checks_of
+from dcx_ari.decide.checks import CALL_CHECKS, checks_of
 from dcx_ari.decide.compiled import (
     Candidate,
     CompiledBuyer,
@@ -39,10 +39,17 @@ _ZONELESS = ZoneInfo("UTC")
 
 @dataclass(frozen=True, slots=True)
 class CampaignPlan:
-    """A campaign with its candidates in order of attachment id."""
+    """A campaign with its candidates in order of attachment id, and everybody who could be dialled for it.
+
+    `loops` are buyers' endpoints that are our own numbers, `asks_for_peers` that some buyer's duplicate rule
+    looks at the groups it is in.
+    """
 
     campaign: CompiledCampaign
     candidates: tuple[Candidate, ...]
+    buyers: Mapping[int, CompiledBuyer]
+    loops: tuple[str, ...]
+    asks_for_peers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +113,31 @@ def _fault(message: str) -> Failure:
     return Failure("misconfigured", {"message": message})
 
 
-def _plans(
-    campaigns: Mapping[int, CompiledCampaign], candidates: Iterable[Candidate]
-) -> dict[int, CampaignPlan]:
+def _plans(campaigns: Mapping[int, CompiledCampaign], candidates: Iterable[Candidate]) -> dict[int, CampaignPlan]:
     by_campaign: dict[int, list[Candidate]] = {}
     for candidate in candidates:
         by_campaign.setdefault(candidate.attachment.campaign_id, []).append(candidate)
     return {
-        campaign_id: CampaignPlan(
-            campaign, tuple(sorted(by_campaign.get(campaign_id, ()), key=lambda c: c.attachment.id))
-        )
-        for campaign_id, campaign in campaigns.items()
+        campaign_id: _plan(campaign, by_campaign.get(campaign_id, [])) for campaign_id, campaign in campaigns.items()
     }
+
+
+def _plan(campaign: CompiledCampaign, found: list[Candidate]) -> CampaignPlan:
+    candidates = tuple(sorted(found, key=lambda c: c.attachment.id))
+    buyers: dict[int, CompiledBuyer] = {}
+    for candidate in candidates:
+        if candidate.buyer is not None:
+            buyers[candidate.buyer.id] = candidate.buyer
+        if candidate.group is not None:
+            buyers.update((b.id, b) for _, b in candidate.group.members)
+    rules = (b.row.duplicate for b in buyers.values())
+    return CampaignPlan(
+        campaign,
+        candidates,
+        buyers,
+        tuple(b.row.endpoint_value for b in buyers.values() if b.endpoint_fault is not None),
+        any(rule is not None and rule.scope == "buyer_group" for rule in rules),
+    )
 
 
 class _Work:
@@ -165,13 +185,13 @@ class _Work:
             zone=zone,
             schedule=ready,
             filters=filters,
-            caps=tuple(line for line in lines if line.period != "concurrent"),
+            caps=tuple(line for line in lines if line.period != "concurrent" or row.min_seconds_between is None),
             concurrency=next((line for line in lines if line.period == "concurrent"), None),
             peers=peers,
             fault=fault,
             endpoint_fault=endpoint_fault,
             expected_cents=expected_cents(row),
-            checks=checks_of(row, faulty=(fault or endpoint_fault) is not None),
+            **_checks(row, faulty=(fault or endpoint_fault) is not None),
             packed=json.dumps(pack(row), separators=(",", ":")),
         )
 
@@ -247,23 +267,21 @@ class _Work:
                 group = groups.get(int(value)) if value.isdecimal() else names.get(value)
                 if group is None:
                     fault = _fault(f"endpoint_value: there is no group {value}")
-                    buyer = replace(buyer, fault=fault, checks=checks_of(buyer.row, faulty=True))
+                    buyer = replace(buyer, fault=fault, **_checks(buyer.row, faulty=True))
             known = self.before.candidates.get(attachment.id)
-            if (
-                known is not None
-                and known.attachment is attachment
-                and known.buyer is buyer
-                and known.group is group
-            ):
+            if known is not None and known.attachment is attachment and known.buyer is buyer and known.group is group:
                 found[attachment.id] = known
             elif (made := _candidate(attachment, buyer, group)) is not None:
                 found[attachment.id] = made
         return found
 
 
-def _candidate(
-    attachment: Attachment, buyer: CompiledBuyer | None, group: CompiledGroup | None
-) -> Candidate | None:
+def _checks(row: Buyer, *, faulty: bool) -> dict[str, Any]:
+    checks = checks_of(row, faulty=faulty)
+    return {"checks": checks, "own_checks": tuple(c for c in checks if c not in CALL_CHECKS)}
+
+
+def _candidate(attachment: Attachment, buyer: CompiledBuyer | None, group: CompiledGroup | None) -> Candidate | None:
     """None where the attached row is gone."""
     kind = "buyer" if attachment.buyer_id is not None else "group"
     row = buyer.row if buyer is not None else group.row if group is not None else None
@@ -276,14 +294,13 @@ def _candidate(
         tier=row.tier if attachment.tier is None else attachment.tier,
         weight=row.weight if attachment.weight is None else attachment.weight,
         salt=salt_of(kind, row.id),
+        plain=group is None and attachment.status == "ACTIVE",
         buyer=buyer,
         group=group,
     )
 
 
-def _identical(
-    a: tuple[tuple[Member, CompiledBuyer], ...], b: tuple[tuple[Member, CompiledBuyer], ...]
-) -> bool:
+def _identical(a: tuple[tuple[Member, CompiledBuyer], ...], b: tuple[tuple[Member, CompiledBuyer], ...]) -> bool:
     return len(a) == len(b) and all(m1 is m2 and b1 is b2 for (m1, b1), (m2, b2) in zip(a, b, strict=True))
 
 

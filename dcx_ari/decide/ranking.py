@@ -63,40 +63,23 @@ def rank(
             taken = mine
         score = scores[equals[key][0]]
         ranked.extend(_ranked(class_[i], score, drawn[i]) for i in ordered)
-    if passed and ranked:
-        taken += next(p.turns for p in passed if _same(p, ranked[0]))
+    if ranked and ranked[0].group_id is not None:
+        first = ranked[0]
+        taken += next(p.turns for p in passed if p.candidate.id == first.id and p.candidate.kind == first.kind)
     return Order(tuple(ranked), tuple(rejected), taken, used)
 
 
-def _same(p: Passed, entry: Ranked) -> bool:
-    return p.candidate.id == entry.id and p.candidate.kind == entry.kind
-
-
 def _ranked(p: Passed, score: int, drawn: float) -> Ranked:
-    c = p.candidate
+    c, sticky, unpaid = p.candidate, p.sticky, p.unpaid
     if c.group is None:
-        return Ranked(c.kind, c.id, c.tier, c.weight, score, drawn, p.sticky, p.unpaid, None, False, ())
-    together = c.group.row.routing_strategy == "simultaneous"
-    return Ranked(
-        c.kind,
-        c.id,
-        c.tier,
-        c.weight,
-        score,
-        drawn,
-        p.sticky,
-        p.unpaid,
-        c.group.row.id,
-        together,
-        p.members,
-    )
+        return tuple.__new__(Ranked, (c.kind, c.id, c.tier, c.weight, score, drawn, sticky, unpaid, None, False, ()))
+    together, group_id = c.group.row.routing_strategy == "simultaneous", c.group.row.id
+    return Ranked(c.kind, c.id, c.tier, c.weight, score, drawn, sticky, unpaid, group_id, together, p.members)
 
 
 def _without_zero(class_: list[Passed]) -> tuple[list[Passed], list[Rejected]]:
-    if len(class_) == 1:
-        return class_, []
     keep = [p for p in class_ if p.candidate.weight > 0]
-    if len(keep) == len(class_):
+    if len(class_) == 1 or len(keep) == len(class_):
         return class_, []
     out = [
         Rejected(p.candidate.kind, p.candidate.id, None, "weight_zero", {"weight": 0})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 from dcx_ari.decide.decision import Decision
@@ -10,14 +11,24 @@ from dcx_ari.decide.routing import route
 from dcx_ari.decide.snapshot import build
 
 
-def rerun(text: str) -> Decision:
-    """Run the inputs kept in `Decision.to_json()` again. Raises ValueError where none were kept."""
+def rerun(text: str, campaign: str | None = None) -> Decision:
+    """Run the inputs kept in `Decision.to_json()` again.
+
+    `campaign` is the text of the campaign's tables where it was kept apart. Raises ValueError where inputs are
+    missing, or where the campaign's text is not the one of the digest.
+    """
     data = json.loads(text)
-    inputs = data.get("inputs")
+    inputs, decided = data.get("inputs"), data["decision"]
     if inputs is None:
         raise ValueError("this Decision was kept without its inputs")
-    decided = data["decision"]
-    snapshot = build(inputs["tables"], version=decided["config_version"], company_zone=inputs["company_zone"])
+    digest = inputs.get("campaign_digest")
+    if campaign is not None and hashlib.sha256(campaign.encode()).hexdigest() != digest:
+        raise ValueError("the campaign's tables are not those of this Decision")
+    shared = json.loads(campaign) if campaign is not None else inputs.get("campaign", {})
+    if digest is not None and not shared:
+        raise ValueError("this Decision was kept without the campaign's tables")
+    tables = {**shared, **inputs["tables"]}
+    snapshot = build(tables, version=decided["config_version"], company_zone=inputs["company_zone"])
     return route(
         facts_from_json(inputs["facts"]),
         snapshot,

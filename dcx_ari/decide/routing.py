@@ -50,9 +50,7 @@ def route(
     place = locate(facts.caller, facts.zip_code, facts.state)
     number = snapshot.numbers_by_phone.get(facts.number)
     x = Context(facts, usage, at, tags_of(facts, place))
-    entries = live_entries(
-        (*snapshot.suppressions_by_phone.get(facts.caller or "", ()), *usage.suppressions), at
-    )
+    entries = live_entries((*snapshot.suppressions_by_phone.get(facts.caller or "", ()), *usage.suppressions), at)
     x.suppressed = suppressed_buyers(entries)
     source_id = number.traffic_source_id if number is not None else None
     source = snapshot.compiled.sources.get(source_id) if source_id is not None else None
@@ -132,6 +130,8 @@ def _look_up_state(x: Context, snapshot: Snapshot, plan: CampaignPlan, place: Pl
         by_buyer.setdefault(rule.buyer_id, rule)
     x.state_rule = by_buyer.pop(None, None)
     x.state_rules = {buyer_id: rule for buyer_id, rule in by_buyer.items() if buyer_id is not None}
+    facts, by_state = x.facts, bool(x.state_rule or x.state_rules or x.unknown_blocked)
+    x.quiet = not (by_state or x.suppressed or x.history or facts.tried or facts.skills)
 
 
 def _choose(
@@ -146,8 +146,7 @@ def _choose(
     start, row = start_of(seed), plan.campaign.row
     sieve = Sieve(x, start, usage.turns, explain_all=inputs.explain_all)
     no_payout = _call_marks(x, sieve)
-    for candidate in plan.candidates:
-        sieve.take(candidate)
+    sieve.take_all(plan.candidates)
     order = rank(
         sieve.passed,
         strategy=row.strategy,

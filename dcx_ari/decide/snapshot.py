@@ -99,7 +99,9 @@ class Snapshot:
     plans: Mapping[int, CampaignPlan]
     """Per campaign id: its candidates, compiled for `routing.route`."""
     compiled: Compiled
-    problems: tuple[Problem, ...] = field(default=())
+    problems: tuple[Problem, ...] = ()
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Texts worked out once per snapshot (`record.campaign_text`)."""
 
     def number(self, phone_number: str) -> Number | None:
         """The number with this E.164 spelling, if it is ours."""
@@ -154,9 +156,7 @@ def _table(snapshot: Snapshot, name: str) -> dict[int, Any]:
     return rows
 
 
-def _read(
-    name: str, cls: type[R], rows: Rows, known: Mapping[int, Any], problems: list[Problem]
-) -> dict[int, R]:
+def _read(name: str, cls: type[R], rows: Rows, known: Mapping[int, Any], problems: list[Problem]) -> dict[int, R]:
     out: dict[int, Any] = {}
     for row in rows:
         if isinstance(row, Mapping) and (same := known.get(row.get("id", 0))) is not None:  # noqa: SIM102

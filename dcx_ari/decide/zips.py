@@ -38,7 +38,5 @@ def _ranges() -> dict[str, str]:
 STATE_BY_ZIP3: Mapping[str, str] = MappingProxyType(_ranges())
 """First three digits of a ZIP code -> two letters."""
 
-PROVINCE_BY_LETTER: Mapping[str, str] = MappingProxyType(
-    {part[0]: part[2:] for part in _POSTAL_LETTERS.split("|")}
-)
+PROVINCE_BY_LETTER: Mapping[str, str] = MappingProxyType({part[0]: part[2:] for part in _POSTAL_LETTERS.split("|")})
 """First letter of a Canadian postal code -> two letters."""
