@@ -35,32 +35,28 @@ class Floor:
 
     async def connect(self, caller: str, leg: str) -> None:
         bridge = self.bridge[caller] = f"{caller}.bridge"
-        await asyncio.gather(
-            self.rest("POST", f"channels/{caller}/answer"),
-            self.rest("POST", f"bridges/{bridge}", type="mixing"),
-        )
+        answered = self.rest("POST", f"channels/{caller}/answer")
+        await asyncio.gather(answered, self.rest("POST", f"bridges/{bridge}", type="mixing"))
         await self.rest("POST", f"bridges/{bridge}/addChannel", channel=f"{caller},{leg}")
 
     async def end(self, gone: str) -> None:
         other = self.other.pop(gone, None)
         if other is not None and self.other.pop(other, None) is not None:
             await self.rest("DELETE", f"channels/{other}")
-        bridge = self.bridge.pop(gone, None)
-        if bridge is not None:
+        if (bridge := self.bridge.pop(gone, None)) is not None:
             await self.rest("DELETE", f"bridges/{bridge}")
 
     def handle(self, event: dict[str, Any]) -> None:
-        step, kind = None, event["type"]
-        if kind == "StasisStart" and event["args"] == ["leg"]:
-            leg = event["channel"]["id"]
-            step = self.connect(self.other[leg], leg) if leg in self.other else None
-        elif kind == "StasisStart":
-            step = self.dial(event["channel"]["id"], event["channel"]["dialplan"]["exten"])
+        step, kind, channel = None, event["type"], event.get("channel", {})
+        if kind == "StasisStart" and event["args"] == ["leg"] and channel["id"] in self.other:
+            step = self.connect(self.other[channel["id"]], channel["id"])
+        elif kind == "StasisStart" and not event["args"]:
+            step = self.dial(channel["id"], channel["dialplan"]["exten"])
         elif kind in (
             "StasisEnd",
             "ChannelDestroyed",
         ):  # the caller gives the one, a leg that failed the other
-            step = self.end(event["channel"]["id"])
+            step = self.end(channel["id"])
         if step is not None:
             task = asyncio.create_task(step)
             self.tasks.add(task)
