@@ -53,9 +53,7 @@ def describe(url: URL) -> str:
     return url.database or ":memory:" if url.drivername.startswith("sqlite") else url.render_as_string()
 
 
-def create_engine(
-    url: str | URL, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, pool_size: int = 5
-) -> AsyncEngine:
+def create_engine(url: str | URL, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, pool_size: int = 5) -> AsyncEngine:
     """The async engine for a URL. Raises StoreError for a URL that cannot work."""
     parsed = parse_url(url) if isinstance(url, str) else url
     options: dict[str, Any] = {"pool_size": pool_size}
@@ -68,9 +66,7 @@ def create_engine(
     try:
         engine = create_async_engine(parsed, **options)
     except ModuleNotFoundError as error:
-        raise StoreError(
-            f"database url: {error.name} is not installed: pip install 'dcx-ari[postgres]'"
-        ) from None
+        raise StoreError(f"database url: {error.name} is not installed: pip install 'dcx-ari[postgres]'") from None
     if parsed.drivername.startswith("sqlite"):
         _prepare_sqlite(engine)
     return engine
@@ -151,8 +147,8 @@ class Database:
 def open_database(url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Database:
     """A Database for a URL; a SQLite file and its directory are made. Nothing is migrated yet.
 
-    Raises StoreError. A SQLite file is opened here once, plainly: a thread of aiosqlite that fails to open one
-    may outlive the event loop and complain.
+    Raises StoreError. A SQLite file is opened here once: an aiosqlite thread that fails to open one
+    outlives the event loop and complains.
     """
     parsed = parse_url(url)
     if parsed.drivername.startswith("sqlite") and parsed.database not in (None, "", ":memory:"):

@@ -55,9 +55,7 @@ async def test_two_processes_may_migrate_at_once(tmp_path: Path):
 
 async def test_pragmas(database: Database):
     async with database.read() as session:
-        answers = [
-            (await session.exec(text(f"PRAGMA {name}"))).scalar() for name in ("journal_mode", "foreign_keys")
-        ]
+        answers = [(await session.exec(text(f"PRAGMA {name}"))).scalar() for name in ("journal_mode", "foreign_keys")]
     assert answers == ["wal", 1]
 
 

@@ -1,0 +1,181 @@
+"""Rules that need more than one field, or other rows.
+
+`Prepare` runs before the fields are parsed and may fill in what follows from others; `Check` runs inside the
+transaction, on parsed values. Both raise Invalid or Conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from sqlalchemy import func, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from dcx_ari.decide import rows as decided
+from dcx_ari.decide.rowjson import parse
+from dcx_ari.decide.schedules import compile_schedule
+from dcx_ari.services.errors import Conflict, Invalid
+from dcx_ari.store import models as m
+from dcx_ari.store.fields import e164, sip_uri
+
+Prepare = Callable[[dict[str, Any], frozenset[str]], None]
+"""(all values, the names that were given in this request) -> None; changes the values in place."""
+Check = Callable[[AsyncSession, Mapping[str, Any], int | None], Awaitable[None]]
+"""(session, parsed values, row id or None for a new row)"""
+
+
+def nothing_to_prepare(_values: dict[str, Any], _given: frozenset[str]) -> None: ...
+
+
+async def nothing_to_check(_session: AsyncSession, _values: Mapping[str, Any], _row_id: int | None) -> None: ...
+
+
+def prepare_trunk(values: dict[str, Any], _given: frozenset[str]) -> None:
+    if values.get("password") and not values.get("username"):
+        raise Invalid("username", "is required with a password")
+
+
+async def check_trunk(session: AsyncSession, values: Mapping[str, Any], row_id: int | None) -> None:
+    """A new default takes the place of the old one."""
+    if not values["is_default"]:
+        return
+    trunk = m.Trunk
+    where = (col(trunk.is_default).is_(True), col(trunk.id) != (row_id or 0))
+    await session.exec(update(trunk).where(*where).values(is_default=False, version=trunk.version + 1))
+
+
+def prepare_buyer(values: dict[str, Any], given: frozenset[str]) -> None:
+    """The kind of endpoint follows from its value unless it is named; the value is spelled one way."""
+    value = values.get("endpoint_value")
+    if not isinstance(value, str):
+        return
+    if "endpoint_value" in given and "endpoint_type" not in given:
+        if value.strip().lower().startswith(("sip:", "sips:")):
+            values["endpoint_type"] = "SIP"
+        elif value.strip().startswith("+"):
+            values["endpoint_type"] = "PHONE_NUMBER"
+        elif values.get("endpoint_type") in (None, "PHONE_NUMBER", "SIP"):
+            raise Invalid("endpoint_value", "must be an E.164 number such as +15551234567 or a sip: URI")
+    spell = {"SIP": sip_uri, "PHONE_NUMBER": e164}.get(str(values.get("endpoint_type", "PHONE_NUMBER")))
+    try:
+        values["endpoint_value"] = spell(value) if spell is not None else value.strip()
+    except ValueError as error:
+        raise Invalid("endpoint_value", str(error)) from None
+    if not values["endpoint_value"]:
+        raise Invalid("endpoint_value", "must not be blank")
+
+
+async def check_buyer(session: AsyncSession, values: Mapping[str, Any], row_id: int | None) -> None:
+    value = values["endpoint_value"]
+    if values["endpoint_type"] in ("PHONE_NUMBER", "SIP") and (ours := await _our_number(session, value)):
+        raise Invalid("endpoint_value", f"must not lead back to our own number {ours} (loop)")
+    if values["endpoint_type"] != "GROUP":
+        return
+    group = (await session.exec(select(m.BuyerGroup).where(col(m.BuyerGroup.name) == value))).first()
+    if group is None:
+        raise Invalid("endpoint_value", f"must be the name of a group: there is no group {value!r}")
+    if row_id is not None and group.id is not None and await _reaches(session, group.id, row_id):
+        raise Invalid("endpoint_value", f"must not be a group that contains the buyer himself: {value!r}")
+
+
+async def _our_number(session: AsyncSession, endpoint: str) -> str | None:
+    """The number of ours that a phone number endpoint is."""
+    number = m.Number.phone_number
+    return (await session.exec(select(number).where(col(number) == endpoint))).first()
+
+
+async def _reaches(session: AsyncSession, group_id: int, buyer_id: int) -> bool:
+    """Whether the group contains the buyer, directly or through buyers that are groups."""
+    seen: set[int] = set()
+    todo = {group_id}
+    while todo:
+        current = todo.pop()
+        seen.add(current)
+        members = select(m.Buyer).join(m.BuyerGroupMember, col(m.BuyerGroupMember.buyer_id) == col(m.Buyer.id))
+        found = (await session.exec(members.where(col(m.BuyerGroupMember.group_id) == current))).all()
+        if any(buyer.id == buyer_id for buyer in found):
+            return True
+        names = [buyer.endpoint_value for buyer in found if buyer.endpoint_type == "GROUP"]
+        if names:
+            inner = select(m.BuyerGroup.id).where(col(m.BuyerGroup.name).in_(names))
+            todo |= {each for each in (await session.exec(inner)).all() if each is not None} - seen
+    return False
+
+
+async def check_member(session: AsyncSession, values: Mapping[str, Any], _row_id: int | None) -> None:
+    buyer = await session.get(m.Buyer, values["buyer_id"])
+    if buyer is None or buyer.endpoint_type != "GROUP":
+        return
+    inner = select(m.BuyerGroup.id).where(col(m.BuyerGroup.name) == buyer.endpoint_value)
+    target = (await session.exec(inner)).first()
+    if target is None:
+        return
+    if target == values["group_id"] or await _group_in_group(session, target, values["group_id"]):
+        raise Invalid("buyer", f"must not make the group contain itself: {buyer.name!r} is a group")
+
+
+async def _group_in_group(session: AsyncSession, outer: int, inner: int) -> bool:
+    """Whether `outer` leads to `inner` through a buyer that is that group."""
+    name = (await session.exec(select(m.BuyerGroup.name).where(col(m.BuyerGroup.id) == inner))).one()
+    proxies = select(m.Buyer.id).where(col(m.Buyer.endpoint_type) == "GROUP", col(m.Buyer.endpoint_value) == name)
+    for buyer_id in (await session.exec(proxies)).all():
+        if buyer_id is not None and await _reaches(session, outer, buyer_id):
+            return True
+    return False
+
+
+async def check_group(session: AsyncSession, values: Mapping[str, Any], row_id: int | None) -> None:
+    """A group that buyers point at by name keeps its name."""
+    if row_id is None:
+        return
+    old = await session.get(m.BuyerGroup, row_id)
+    if old is None or old.name == values["name"]:
+        return
+    users = select(m.Buyer.name).where(col(m.Buyer.endpoint_type) == "GROUP", col(m.Buyer.endpoint_value) == old.name)
+    if (buyer := (await session.exec(users)).first()) is not None:
+        raise Conflict("name", f"cannot change: buyer {buyer!r} points at the group by its name")
+
+
+async def check_number(session: AsyncSession, values: Mapping[str, Any], row_id: int | None) -> None:
+    number, forward = values["phone_number"], values["forward_to"]
+    if forward is not None and (forward == number or await _our_number(session, forward)):
+        raise Invalid("forward_to", "must not lead back to one of our own numbers (loop)")
+    taken = select(m.Buyer.name).where(col(m.Buyer.endpoint_value) == number)
+    if (buyer := (await session.exec(taken)).first()) is not None:
+        raise Invalid("phone_number", f"must not be the endpoint of a buyer (loop): {buyer!r}")
+    await _check_number_limit(session, values["traffic_source_id"], row_id)
+
+
+async def _check_number_limit(session: AsyncSession, source_id: int | None, row_id: int | None) -> None:
+    source = await session.get(m.TrafficSource, source_id) if source_id is not None else None
+    if source is None or source.number_limit is None:
+        return
+    others = select(func.count()).where(col(m.Number.traffic_source_id) == source_id, col(m.Number.id) != (row_id or 0))
+    if (await session.exec(others)).one() >= source.number_limit:
+        raise Conflict("traffic_source_id", f"number_limit_exceeded: {source.name!r} may have {source.number_limit}")
+
+
+def prepare_suppression(values: dict[str, Any], given: frozenset[str]) -> None:
+    """A buyer's own list is `buyer_suppression`; the other lists are for everybody."""
+    if values.get("buyer_id") is not None and "list_type" not in given:
+        values["list_type"] = "buyer_suppression"
+    if (values.get("list_type") == "buyer_suppression") != (values.get("buyer_id") is not None):
+        raise Invalid("buyer_id", "goes with list_type buyer_suppression, and only there")
+
+
+def prepare_attachment(values: dict[str, Any], _given: frozenset[str]) -> None:
+    if (values.get("buyer_id") is None) == (values.get("group_id") is None):
+        raise Invalid("buyer", "give either a buyer or a group")
+
+
+async def check_schedule(_session: AsyncSession, values: Mapping[str, Any], row_id: int | None) -> None:
+    """What the engine would say about it when it reads it."""
+    row = {**m.ScheduleFields(**values).model_dump(mode="json", exclude_none=True), "id": row_id or 0}
+    try:
+        compile_schedule(parse(decided.Schedule, row))
+    except ValueError as error:
+        name, _, rule = str(error).partition(": ")
+        known = name in m.ScheduleFields.model_fields
+        raise Invalid(name if known else "weekly", rule if known else str(error)) from None

@@ -1,0 +1,37 @@
+"""What a person or a script can mend: one message naming the field and the rule, and nothing written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Refused(Exception):
+    """A request that was refused. `field` may be a path such as `filters.0.op`."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field}: {rule}")
+        self.field = field
+        self.rule = rule
+
+    def as_json(self) -> dict[str, Any]:
+        return {"error": {"field": self.field, "rule": self.rule, "message": str(self)}}
+
+
+class Invalid(Refused):
+    """A value breaks a rule."""
+
+
+class UnknownKey(Refused):
+    """A query names a filter or a column that does not exist."""
+
+
+class NotFound(Refused):
+    """There is no such row."""
+
+
+class Conflict(Refused):
+    """The request is well formed but clashes with what is there."""
+
+
+class Stale(Conflict):
+    """The row changed since the asker read it."""

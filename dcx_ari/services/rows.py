@@ -1,0 +1,193 @@
+"""Make, change, copy, pause and remove configuration rows: one mechanism for every kind.
+
+Each function works in the caller's transaction (`async with database.write() as session`), raises a Refused
+before anything is written, and counts `config_version` up in the same transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import func, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from dcx_ari.services.errors import Conflict, Invalid, Stale
+from dcx_ari.services.find import find, names_of, resolve_refs
+from dcx_ari.services.parse import check_names, check_text, parse_fields
+from dcx_ari.services.render import render
+from dcx_ari.services.resources import RESOURCES, Resource
+from dcx_ari.store import models as m
+from dcx_ari.store.models.base import ConfigRow
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def get(session: AsyncSession, resource: Resource, key: str | int) -> dict[str, Any]:
+    """The row as JSON values. Raises NotFound."""
+    return await shown(session, resource, await find(session, resource, key))
+
+
+async def shown(session: AsyncSession, resource: Resource, row: ConfigRow) -> dict[str, Any]:
+    return render(resource, row, await names_of(session, resource, [row]))
+
+
+async def create(
+    session: AsyncSession, resource: Resource, data: Mapping[str, Any], *, strict: bool = False
+) -> dict[str, Any]:
+    """A new row from field values; references may be given by name. Raises Invalid, Conflict."""
+    values = await _values(session, resource, data, {}, None, strict=strict)
+    now = now_ms()
+    row = resource.model(**values, created_at=now, updated_at=now)
+    session.add(row)
+    await _changed(session, now)
+    return await shown(session, resource, row)
+
+
+async def change(
+    session: AsyncSession,
+    resource: Resource,
+    key: str | int,
+    data: Mapping[str, Any],
+    *,
+    strict: bool = False,
+    version: int | None = None,
+) -> dict[str, Any]:
+    """Set the fields given in `data`. `version`: refuse with Stale if the row is no longer of that version.
+
+    A change that changes nothing leaves the row's version alone.
+    """
+    row = await find(session, resource, key, lock=True)
+    if version is not None and row.version != version:
+        raise Stale("version", f"is {row.version} now, not {version}: read it again")
+    before = {name: getattr(row, name) for name in resource.writable}
+    values = await _values(session, resource, data, before, row.id, strict=strict)
+    changed = {name: value for name, value in values.items() if value != before[name]}
+    if changed:
+        for name, value in changed.items():
+            setattr(row, name, value)
+        now = now_ms()
+        row.version += 1
+        row.updated_at = now
+        await _changed(session, now)
+    return await shown(session, resource, row)
+
+
+async def remove(session: AsyncSession, resource: Resource, key: str | int) -> dict[str, Any]:
+    """Delete a row and what belongs to it. Raises Conflict if other rows need it."""
+    row = await find(session, resource, key, lock=True)
+    await _check_unused(session, resource, row)
+    gone = await shown(session, resource, row)
+    await session.exec(sql_delete(resource.model).where(col(resource.model.id) == row.id))
+    await _changed(session, now_ms())
+    return gone
+
+
+async def set_paused(session: AsyncSession, resource: Resource, key: str | int, paused: bool) -> dict[str, Any]:
+    """Pause: no new calls; those that are up go on."""
+    if not resource.pausable:
+        raise Invalid("status", f"{resource.name} cannot be paused")
+    return await change(session, resource, key, {"status": "INACTIVE" if paused else "ACTIVE"})
+
+
+async def copy(
+    session: AsyncSession, resource: Resource, key: str | int, data: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A new row like an old one: inactive, named `X (Copy)`, then `X (Copy 2)`; its links are copied too."""
+    if resource.key != "name":
+        raise Invalid(resource.argument, f"{resource.name} cannot be copied")
+    old = await find(session, resource, key)
+    values = {name: getattr(old, name) for name in resource.writable}
+    values["name"] = await _free_name(session, resource, values["name"])
+    if resource.pausable:
+        values["status"] = "INACTIVE"
+    if "is_default" in values:
+        values["is_default"] = False
+    made = await create(session, resource, {**values, **(data or {})})
+    for link_name, column in resource.copies.items():
+        link = RESOURCES[link_name]
+        query = select(link.model).where(getattr(link.model, column) == old.id)
+        for row in (await session.exec(query)).all():
+            taken = {name: getattr(row, name) for name in link.writable}
+            await create(session, link, {**taken, column: made["id"]})
+    return made
+
+
+async def _free_name(session: AsyncSession, resource: Resource, name: str) -> str:
+    column: Any = getattr(resource.model, "name")  # noqa: B009  not every ConfigRow has one
+    taken = set((await session.exec(select(column).where(column.startswith(name, autoescape=True)))).all())
+    number = 1
+    while (wanted := f"{name} (Copy)" if number == 1 else f"{name} (Copy {number})") in taken:
+        number += 1
+    return wanted
+
+
+async def _values(
+    session: AsyncSession,
+    resource: Resource,
+    data: Mapping[str, Any],
+    before: Mapping[str, Any],
+    row_id: int | None,
+    *,
+    strict: bool,
+) -> dict[str, Any]:
+    """Parsed and checked values of all fields: what is given, over what was before."""
+    for name, value in data.items():
+        check_text(name, value)
+    given = await resolve_refs(session, resource, data)
+    check_names(resource, given)
+    merged = {**before, **given}
+    resource.prepare(merged, frozenset(given))
+    values = parse_fields(resource.fields, merged, strict=strict)
+    await _check_unique(session, resource, values, row_id)
+    await resource.check(session, values, row_id)
+    return values
+
+
+async def _check_unique(
+    session: AsyncSession, resource: Resource, values: Mapping[str, Any], row_id: int | None
+) -> None:
+    model: Any = resource.model
+    for columns in (*(((resource.key,),) if resource.key else ()), *resource.unique):
+        same = [getattr(model, name).is_not_distinct_from(values[name]) for name in columns]
+        query = select(model.id).where(*same, model.id != (row_id or 0))
+        if (await session.exec(query)).first() is not None:
+            what = f"{values[columns[0]]!r} " if len(columns) == 1 else ""
+            raise Conflict(columns[0], f"{what}is taken by another {resource.singular}")
+
+
+async def _check_unused(session: AsyncSession, resource: Resource, row: ConfigRow) -> None:
+    """Refuses, by name, while other rows hold on to this one (foreign keys with RESTRICT)."""
+    for other in RESOURCES.values():
+        for column, target in other.refs.items():
+            if target != resource.name or not _restricts(other, column):
+                continue
+            model: Any = other.model
+            where = getattr(model, column) == row.id
+            count = (await session.exec(select(func.count()).select_from(model).where(where))).one()
+            if count:
+                shown_key = getattr(model, other.key or "id")
+                first = (await session.exec(select(shown_key).where(where).order_by(model.id).limit(3))).all()
+                users = ", ".join(map(str, first)) + (", …" if count > len(first) else "")
+                raise Conflict(resource.singular, f"is still used by {count} of {other.name}: {users}")
+
+
+def _restricts(resource: Resource, column: str) -> bool:
+    table = resource.model.metadata.tables[resource.table]
+    return any(key.ondelete == "RESTRICT" for key in table.columns[column].foreign_keys)
+
+
+async def _changed(session: AsyncSession, at_ms: int) -> None:
+    """Write the change and count the configuration's version up, in one transaction."""
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise Conflict("row", f"clashes with another row: {str(error.orig).splitlines()[0]}") from None
+    row = m.ConfigVersion
+    await session.exec(update(row).values(version=row.version + 1, updated_at=at_ms))

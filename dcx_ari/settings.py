@@ -1,0 +1,113 @@
+"""Everything that can be set from outside, read once.
+
+Options of the command line go before environment variables, these before the defaults. Each variable is the
+field's name in capitals with DCX_ in front.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+DEFAULT_HOME = Path("~/.local/share/dcx")
+
+
+class SettingsError(Exception):
+    """A setting cannot be used: names the variable and the rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One engine's settings. Ports are TCP or UDP on `api_host` and `sip_host`: loopback unless told otherwise."""
+
+    home: Path = DEFAULT_HOME
+    database_url: str = ""
+    redis_url: str = ""
+    timezone: str = "America/New_York"
+    api_host: str = "127.0.0.1"
+    api_port: int = 8080
+    sip_host: str = "127.0.0.1"
+    sip_port: int = 5060
+    rtp_ports: str = "10000-10999"
+    ari_host: str = "127.0.0.1"
+    ari_port: int = 8088
+    ari_url: str = ""
+    ari_user: str = "dcx"
+    ari_password: str = field(default="", repr=False)
+    app_name: str = "dcx-0"
+    log_level: str = "INFO"
+    debian_mirror: str = ""
+
+    @property
+    def rtp_range(self) -> tuple[int, int]:
+        """First and last RTP port."""
+        low, _, high = self.rtp_ports.partition("-")
+        return int(low), int(high)
+
+    @property
+    def ari_base(self) -> str:
+        """Where ARI answers: `ari_url`, or the Asterisk that `dcx up` starts."""
+        return self.ari_url or f"http://{self.ari_host}:{self.ari_port}/ari"
+
+
+def read_settings(environment: Mapping[str, str] | None = None, **options: Any) -> Settings:
+    """Settings from `options` (None = not given) and the environment. Raises SettingsError.
+
+    The home becomes absolute, and the database defaults to a SQLite file in it. Nothing is created.
+    """
+    env = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for each in fields(Settings):
+        variable = f"DCX_{each.name.upper()}"
+        given = options.pop(each.name, None)
+        text = given if given is not None else env.get(variable, "").strip() or None
+        if text is not None:
+            values[each.name] = _number(variable, text) if each.type == "int" else text
+    if options:
+        raise TypeError(f"unknown settings: {', '.join(options)}")
+    try:
+        values["home"] = Path(values.get("home", DEFAULT_HOME)).expanduser().absolute()
+    except RuntimeError:
+        raise SettingsError("DCX_HOME: there is no home directory: name one with --home") from None
+    values.setdefault("database_url", f"sqlite+aiosqlite:///{values['home']}/dcx.db")
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _number(variable: str, value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise SettingsError(f"{variable}: must be a whole number, not {value!r}") from None
+
+
+def _check(settings: Settings) -> None:
+    for name in ("api_port", "sip_port", "ari_port"):
+        if not 1 <= getattr(settings, name) <= 65_535:
+            raise SettingsError(f"DCX_{name.upper()}: must be a port, 1 to 65535")
+    ports = (settings.api_port, settings.ari_port)
+    if ports[0] == ports[1]:
+        raise SettingsError(f"DCX_ARI_PORT: must differ from DCX_API_PORT, both are {ports[0]}")
+    try:
+        low, high = settings.rtp_range
+    except ValueError:
+        low, high = 0, 0
+    if not 1024 <= low < high <= 65_535 or high - low < 3:
+        raise SettingsError("DCX_RTP_PORTS: must be a range such as 10000-10999 within 1024 to 65535")
+    try:
+        ZoneInfo(settings.timezone)
+    except (KeyError, ValueError, OSError):
+        raise SettingsError("DCX_TIMEZONE: must be an IANA time zone such as America/New_York") from None
+    if settings.ari_url and not settings.ari_url.startswith(("http://", "https://")):
+        raise SettingsError("DCX_ARI_URL: must begin with http:// or https://")
+    if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
+        raise SettingsError("DCX_REDIS_URL: must begin with redis://, rediss:// or unix://")
+    if settings.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise SettingsError("DCX_LOG_LEVEL: must be DEBUG, INFO, WARNING or ERROR")
+    if not settings.app_name.replace("-", "").replace("_", "").isalnum():
+        raise SettingsError("DCX_APP_NAME: must be letters, digits, - and _")
