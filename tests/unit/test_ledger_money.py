@@ -108,11 +108,11 @@ async def test_book_is_idempotent_within_and_across_requests(ledger: Ledger) -> 
 
 async def test_adjust_is_an_entry_with_reason_and_actor(ledger: Ledger) -> None:
     key = hold("connect", "day").key
-    assert await ledger.adjust(key, 3, reason="calls by hand", actor="ann") == 3
-    assert await ledger.adjust(key, -2, reason="one too many", actor="ann") == 1
+    assert await ledger.adjust(key, 3, reason="calls by hand", actor="ann") == (0, 3)
+    assert await ledger.adjust(key, to=1, reason="two too many", actor=" ann ") == (3, 1)
     assert sql(ledger, "SELECT amount, reason, actor FROM cap_entries WHERE kind = 'adjust' ORDER BY id") == [
         (3, "calls by hand", "ann"),
-        (-2, "one too many", "ann"),
+        (-2, "two too many", "ann"),
     ]
 
 
@@ -122,11 +122,12 @@ async def test_adjust_is_an_entry_with_reason_and_actor(ledger: Ledger) -> None:
         ("concurrent", 1, "r", "a"),
         ("day", 0, "r", "a"),
         ("day", -1, "r", "a"),
+        ("day", None, "r", "a"),
         ("day", 1, " ", "a"),
         ("day", 1, "r", ""),
     ],
 )
-async def test_adjust_refuses(ledger: Ledger, period: str, delta: int, reason: str, actor: str) -> None:
+async def test_adjust_refuses(ledger: Ledger, period: str, delta: int | None, reason: str, actor: str) -> None:
     with pytest.raises(BadEntry):
         await ledger.adjust(hold("attempt", period).key, delta, reason=reason, actor=actor)  # type: ignore[arg-type]
 

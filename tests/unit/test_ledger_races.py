@@ -11,7 +11,9 @@ import pytest
 from ledger_kit import hold, leg, new_file, shown, sql
 from ledger_worker import BUYERS, caps
 
+from dcx_ari.store.errors import StoreError
 from dcx_ari.store.ledger import BadEntry, Ledger, Reserved
+from dcx_ari.store.ledger.tx import Tx
 
 pytestmark = pytest.mark.unit
 
@@ -63,6 +65,26 @@ async def test_one_bad_request_spoils_no_other_in_its_batch(path: Path) -> None:
     assert [isinstance(answer, BadEntry) for answer in answers] == [n % 3 == 0 for n in range(30)]
     assert sum(isinstance(answer, Reserved) for answer in answers) == 10
     assert await ledger.verify() == []
+    await ledger.close()
+
+
+class BadStatement:
+    """A request whose SQL fails."""
+
+    def apply(self, tx: Tx) -> None:
+        tx.connection.many("INSERT INTO nowhere VALUES (?)", [(1,)])
+
+
+async def test_a_statement_that_fails_spoils_no_reservation(path: Path) -> None:
+    ledger = Ledger(str(path))
+    *answers, failed = await asyncio.gather(
+        *(ledger.reserve(f"c{n}", 1, leg(50)) for n in range(9)),
+        ledger.submit(BadStatement()),
+        return_exceptions=True,
+    )
+    assert all(isinstance(answer, Reserved) for answer in answers)
+    assert isinstance(failed, StoreError)
+    assert await shown(ledger, leg()[0]) == (0, 9)
     await ledger.close()
 
 

@@ -4,6 +4,7 @@ from dcx_ari.store.ledger.ledger import Ledger, open_ledger
 from dcx_ari.store.ledger.settle import Freed
 from dcx_ari.store.ledger.types import (
     CALL,
+    Adjusted,
     AttemptClosed,
     BadEntry,
     Converted,
@@ -19,6 +20,7 @@ from dcx_ari.store.ledger.types import (
 
 __all__ = [
     "CALL",
+    "Adjusted",
     "AttemptClosed",
     "BadEntry",
     "Converted",

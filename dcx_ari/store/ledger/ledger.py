@@ -25,8 +25,8 @@ from dcx_ari.store.ledger.settle import (
     Settle,
 )
 from dcx_ari.store.ledger.tx import Connection
-from dcx_ari.store.ledger.types import Converted, Difference, Figure, Money, Refused, Reserved, Spacing, Sums
-from dcx_ari.store.ledger.writer import SqliteConnection, Writer, connect
+from dcx_ari.store.ledger.types import Adjusted, Converted, Difference, Figure, Money, Refused, Reserved, Spacing, Sums
+from dcx_ari.store.ledger.writer import Request, SqliteConnection, Writer, connect
 
 BUSY_TIMEOUT_MS = 5_000
 T = TypeVar("T")
@@ -63,6 +63,10 @@ class Ledger:
         self._mirror_db: sqlite3.Connection | None = None
         self._loading = asyncio.Lock()
 
+    async def submit(self, request: Request[T]) -> T:
+        """Have a request of the caller's own done in the next transaction; see `writer.Request`."""
+        return await self._writer.submit(request)
+
     async def reserve(
         self,
         call_id: str,
@@ -76,17 +80,17 @@ class Ledger:
 
         A task cancelled here may have reserved: release the attempt in its `finally`.
         """
-        return await self._writer.submit(
+        return await self.submit(
             Reserve(call_id, attempt, tuple(holds), self.worker, self._clock(), spacing, group_attempt)
         )
 
     async def commit_connect(self, call_id: str, attempt: int, *, group_attempt: int | None = None) -> bool:
         """The buyer answered: connect holds become used."""
-        return await self._writer.submit(CommitConnect(call_id, attempt, self._clock(), group_attempt))
+        return await self.submit(CommitConnect(call_id, attempt, self._clock(), group_attempt))
 
     async def convert(self, call_id: str, attempt: int, revenue_cents: int, money: Sequence[Money] = ()) -> Converted:
         """The attempt converts: caps and money in one transaction; see `money.Convert`."""
-        return await self._writer.submit(Convert(call_id, attempt, revenue_cents, tuple(money), self._clock()))
+        return await self.submit(Convert(call_id, attempt, revenue_cents, tuple(money), self._clock()))
 
     async def correct(
         self,
@@ -99,37 +103,37 @@ class Ledger:
         actor: str,
     ) -> Converted:
         """The price of a converted attempt changes; see `money.Correct`."""
-        return await self._writer.submit(
-            Correct(call_id, attempt, revenue_delta, tuple(money), self._clock(), reason, actor)
-        )
+        return await self.submit(Correct(call_id, attempt, revenue_delta, tuple(money), self._clock(), reason, actor))
 
     async def settle(self, call_id: str, attempt: int, outcome: Outcome, *, keep_until: int | None = None) -> bool:
         """The leg is over; see `settle.Settle`."""
-        return await self._writer.submit(Settle(call_id, attempt, outcome, self._clock(), keep_until))
+        return await self.submit(Settle(call_id, attempt, outcome, self._clock(), keep_until))
 
     async def release(self, call_id: str, attempt: int) -> bool:
         """The attempt was not dialled, or lost a simultaneous ring: free what is open."""
-        return await self._writer.submit(Release(call_id, attempt, self._clock()))
+        return await self.submit(Release(call_id, attempt, self._clock()))
 
     async def finish(self, call_id: str, outcome: Outcome) -> bool:
         """The call is over: settle attempt 0, and any leg still open as unanswered."""
-        return await self._writer.submit(Finish(call_id, outcome, self._clock()))
+        return await self.submit(Finish(call_id, outcome, self._clock()))
 
     async def release_orphans(self, live: Collection[str], *, before: int, worker: str | None = None) -> list[Freed]:
         """Free the holds of calls without a channel; see `settle.ReleaseOrphans`. `worker` None: this one."""
-        return await self._writer.submit(ReleaseOrphans(frozenset(live), worker or self.worker, before, self._clock()))
+        return await self.submit(ReleaseOrphans(frozenset(live), worker or self.worker, before, self._clock()))
 
     async def release_expired(self) -> list[Freed]:
         """Free conversion holds whose postback did not come in time."""
-        return await self._writer.submit(ReleaseExpired(self._clock()))
+        return await self.submit(ReleaseExpired(self._clock()))
 
     async def book(self, entries: Sequence[Money]) -> int:
         """Book money entries that are not there yet; the number written. Raises BadEntry."""
-        return await self._writer.submit(Book(tuple(entries), self._clock()))
+        return await self.submit(Book(tuple(entries), self._clock()))
 
-    async def adjust(self, key: CounterKey, delta: int, *, reason: str, actor: str) -> int:
-        """Change a counter by hand, as an entry; its new `used`. Raises BadEntry."""
-        return await self._writer.submit(Adjust(key, delta, reason, actor, self._clock()))
+    async def adjust(
+        self, key: CounterKey, delta: int | None = None, *, to: int | None = None, reason: str, actor: str
+    ) -> Adjusted:
+        """Change a counter by `delta`, or `to` a value, as an entry. Raises BadEntry."""
+        return await self.submit(Adjust(key, delta, to, reason, actor, self._clock()))
 
     async def usage(self) -> Mapping[CounterKey, int]:
         """Committed plus held of every counter, up to date with all processes; absent is zero.

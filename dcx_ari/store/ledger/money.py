@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dcx_ari.decide.caps import CounterKey
 from dcx_ari.store.ledger.settle import CONVERSION, commit, enter
 from dcx_ari.store.ledger.tx import Tx
-from dcx_ari.store.ledger.types import SPACING, BadEntry, Converted, Money
+from dcx_ari.store.ledger.types import SPACING, Adjusted, BadEntry, Converted, Money
 
 KINDS = ("revenue", "payout", "cost")
 
@@ -105,24 +105,30 @@ class Correct:
 
 @dataclass(frozen=True, slots=True)
 class Adjust:
-    """Request: change a counter's `used` by hand, as an entry. Returns the new `used`.
+    """Request: change a counter's `used` by hand, by `delta` or to a value, as an entry.
 
     Not for concurrent and spacing counters, which show what channels do and when; never below zero.
     """
 
     key: CounterKey
-    delta: int
+    delta: int | None
+    to: int | None
     reason: str
     actor: str
     at: int
 
-    def apply(self, tx: Tx) -> int:
+    def apply(self, tx: Tx) -> Adjusted:
         if self.key.period in ("concurrent", SPACING):
             raise BadEntry(f"a {self.key.period} counter cannot be adjusted")
-        if not self.delta or not self.reason.strip() or not self.actor.strip():
-            raise BadEntry("an adjustment needs an amount other than 0, a reason and an actor")
+        if not self.reason.strip() or not self.actor.strip():
+            raise BadEntry("an adjustment needs a reason and an actor")
+        if (self.delta is None) == (self.to is None):
+            raise BadEntry("an adjustment is by an amount or to a value, one of them")
         used = tx.figure(self.key).used
-        if used + self.delta < 0:
+        after = used + self.delta if self.delta is not None else self.to or 0
+        if after == used:
+            raise BadEntry(f"used is {used} already")
+        if after < 0:
             raise BadEntry(f"used is {used}: it cannot go below zero")
-        tx.enter(self.key, "adjust", self.delta, self.at, reason=self.reason, actor=self.actor)
-        return used + self.delta
+        tx.enter(self.key, "adjust", after - used, self.at, reason=self.reason.strip(), actor=self.actor.strip())
+        return Adjusted(used, after)

@@ -81,6 +81,13 @@ class Converted:
     over_cap: tuple[CounterKey, ...] = ()
 
 
+class Adjusted(NamedTuple):
+    """Committed use of a counter before and after an adjustment."""
+
+    before: int
+    after: int
+
+
 @dataclass(frozen=True, slots=True)
 class Sums:
     """A call's money in signed integer cents."""

@@ -23,6 +23,16 @@ T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
 MAX_BATCH = 256
+_DOWN = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+}
 
 
 class Request(Protocol[T_co]):
@@ -121,10 +131,8 @@ class Writer:
     def _serve(self, db: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
         try:
             self._transact(db, jobs)
-        except sqlite3.OperationalError as error:
-            _fail(jobs, error, self._path)  # locked, full, unreadable: the same for every one of them
         except Exception as error:  # a boundary: whatever it is belongs to the one who asked
-            if len(jobs) == 1:
+            if len(jobs) == 1 or _is_down(error):
                 _fail(jobs, error, self._path)
             else:
                 for job in jobs:
@@ -142,6 +150,11 @@ class Writer:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+
+
+def _is_down(error: Exception) -> bool:
+    """Whether the database refuses whatever is asked now (locked, full, read-only, damaged)."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DOWN
 
 
 def _fail(jobs: Sequence[_Job], error: Exception, path: str) -> None:
@@ -171,6 +184,7 @@ def connect(path: str, timeout_s: float, *, read_only: bool = False) -> sqlite3.
     db = sqlite3.connect(target, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
     if not read_only:
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA foreign_keys = ON")
     return db
 
 
