@@ -52,6 +52,9 @@ BLOCKING = {
 # Optional and with a default in the description, yet 22.10.1 answers 400 "Direction is required".
 DEFAULTS = {"channels.mute": {"direction": "both"}, "channels.unmute": {"direction": "both"}}
 
+# The description wants the variables as a member of the body; 22.10.1 reads the body itself as the variables.
+BARE_BODY = {"bridges.create", "bridges.createWithId"}
+
 # A hangup must overtake whatever is stuck on its channel, else nothing could end it.
 UNORDERED = {"channels.hangup"}
 
@@ -233,7 +236,7 @@ def _method(group: str, operation: Operation, models: dict[str, Model], decoders
     if query:
         call.append("{" + ", ".join(query) + "}")
     call += [  # "containers": a member of the body; "object": the body itself
-        "body=" + (f'{{"{p.name}": {p.python}}}' if p.kind == "containers" else p.python)
+        "body=" + (f'{{"{p.name}": {p.python}}}' if p.kind == "containers" and full not in BARE_BODY else p.python)
         for p in params.values()
         if p.place == "body"
     ]

@@ -17,6 +17,7 @@ from dcx_ari.ari.transport import Request
 LIMIT = 64
 KEEPALIVE_S = 30.0  # below Asterisk's session_keep_alive (60 s in our http.conf): we close first
 CONNECT_S = 10.0
+MAX_TARGET_BYTES = 3_500  # Asterisk refuses a request line of more than 4,096 bytes
 MAX_EVENT_BYTES = 64 << 20
 
 
@@ -31,10 +32,15 @@ class Pool:
 
     async def ask(self, request: Request) -> Answer:
         """The answer, whatever its status; `Unreachable` where there is none. The caller bounds the time."""
+        query, members = request.query, request.body
         target = f"{self.url}/{request.path}"
-        if request.query:
-            target += "?" + urlencode(request.query, quote_via=quote)
-        body = None if request.body is None else msgspec.json.encode(request.body)
+        if query:
+            whole = f"{target}?{urlencode(query, quote_via=quote)}"
+            if len(whole) > MAX_TARGET_BYTES and request.method != "GET":
+                members = {**query, **(members or {})}  # Asterisk takes parameters from a JSON body, too
+            else:
+                target = whole
+        body = None if members is None else msgspec.json.encode(members)
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
             async with self._open().request(

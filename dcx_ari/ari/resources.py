@@ -51,43 +51,30 @@ class Applications(Resource):
     async def get(self, application_name: str) -> models.Application:
         return read(_APPLICATION, await self._ask("GET", f"applications/{segment(application_name)}"))
 
-    async def subscribe(
-        self, application_name: str, *, event_source: str | Sequence[str]
-    ) -> models.Application:
+    async def subscribe(self, application_name: str, *, event_source: str | Sequence[str]) -> models.Application:
         return read(
             _APPLICATION,
             await self._ask(
-                "POST",
-                f"applications/{segment(application_name)}/subscription",
-                {"eventSource": event_source},
+                "POST", f"applications/{segment(application_name)}/subscription", {"eventSource": event_source}
             ),
         )
 
-    async def unsubscribe(
-        self, application_name: str, *, event_source: str | Sequence[str]
-    ) -> models.Application:
+    async def unsubscribe(self, application_name: str, *, event_source: str | Sequence[str]) -> models.Application:
         return read(
             _APPLICATION,
             await self._ask(
-                "DELETE",
-                f"applications/{segment(application_name)}/subscription",
-                {"eventSource": event_source},
+                "DELETE", f"applications/{segment(application_name)}/subscription", {"eventSource": event_source}
             ),
         )
 
-    async def filter(
-        self, application_name: str, *, filter: Mapping[str, Any] | None = None
-    ) -> models.Application:
+    async def filter(self, application_name: str, *, filter: Mapping[str, Any] | None = None) -> models.Application:
         return read(
-            _APPLICATION,
-            await self._ask("PUT", f"applications/{segment(application_name)}/eventFilter", body=filter),
+            _APPLICATION, await self._ask("PUT", f"applications/{segment(application_name)}/eventFilter", body=filter)
         )
 
 
 class Asterisk(Resource):
-    async def get_object(
-        self, config_class: str, object_type: str, id: str
-    ) -> builtins.list[models.ConfigTuple]:
+    async def get_object(self, config_class: str, object_type: str, id: str) -> builtins.list[models.ConfigTuple]:
         return read(
             _LIST_CONFIGTUPLE,
             await self._ask(
@@ -96,12 +83,7 @@ class Asterisk(Resource):
         )
 
     async def update_object(
-        self,
-        config_class: str,
-        object_type: str,
-        id: str,
-        *,
-        fields: Mapping[str, Any] | Sequence[Any] | None = None,
+        self, config_class: str, object_type: str, id: str, *, fields: Mapping[str, Any] | Sequence[Any] | None = None
     ) -> builtins.list[models.ConfigTuple]:
         return read(
             _LIST_CONFIGTUPLE,
@@ -142,9 +124,7 @@ class Asterisk(Resource):
         return read(_LIST_LOGCHANNEL, await self._ask("GET", "asterisk/logging"))
 
     async def add_log(self, log_channel_name: str, *, configuration: str) -> None:
-        await self._ask(
-            "POST", f"asterisk/logging/{segment(log_channel_name)}", {"configuration": configuration}
-        )
+        await self._ask("POST", f"asterisk/logging/{segment(log_channel_name)}", {"configuration": configuration})
 
     async def delete_log(self, log_channel_name: str) -> None:
         await self._ask("DELETE", f"asterisk/logging/{segment(log_channel_name)}")
@@ -174,11 +154,7 @@ class Bridges(Resource):
         return read(
             _BRIDGE,
             await self._ask(
-                "POST",
-                "bridges",
-                {"type": type, "bridgeId": bridge_id, "name": name},
-                body={"variables": variables},
-                order=bridge_id,
+                "POST", "bridges", {"type": type, "bridgeId": bridge_id, "name": name}, body=variables, order=bridge_id
             ),
         )
 
@@ -193,11 +169,7 @@ class Bridges(Resource):
         return read(
             _BRIDGE,
             await self._ask(
-                "POST",
-                f"bridges/{segment(bridge_id)}",
-                {"type": type, "name": name},
-                body={"variables": variables},
-                order=bridge_id,
+                "POST", f"bridges/{segment(bridge_id)}", {"type": type, "name": name}, body=variables, order=bridge_id
             ),
         )
 
@@ -208,10 +180,7 @@ class Bridges(Resource):
         await self._ask("DELETE", f"bridges/{segment(bridge_id)}", order=bridge_id)
 
     async def get_bridge_var(self, bridge_id: str, *, variable: str) -> models.Variable:
-        return read(
-            _VARIABLE,
-            await self._ask("GET", f"bridges/{segment(bridge_id)}/variable", {"variable": variable}),
-        )
+        return read(_VARIABLE, await self._ask("GET", f"bridges/{segment(bridge_id)}/variable", {"variable": variable}))
 
     async def set_bridge_var(
         self, bridge_id: str, *, variable: str, value: str | None = None, report_events: bool | None = None
@@ -225,8 +194,7 @@ class Bridges(Resource):
 
     async def get_bridge_vars(self, bridge_id: str, *, variables: str | Sequence[str]) -> models.Variables:
         return read(
-            _VARIABLES,
-            await self._ask("GET", f"bridges/{segment(bridge_id)}/variables", {"variables": variables}),
+            _VARIABLES, await self._ask("GET", f"bridges/{segment(bridge_id)}/variables", {"variables": variables})
         )
 
     async def set_bridge_vars(self, bridge_id: str, *, variables: Mapping[str, Any] | Sequence[Any]) -> None:
@@ -260,17 +228,11 @@ class Bridges(Resource):
 
     async def remove_channel(self, bridge_id: str, *, channel: str | Sequence[str]) -> None:
         await self._ask(
-            "POST",
-            f"bridges/{segment(bridge_id)}/removeChannel",
-            {"channel": channel},
-            order=channel,
-            blocking=True,
+            "POST", f"bridges/{segment(bridge_id)}/removeChannel", {"channel": channel}, order=channel, blocking=True
         )
 
     async def set_video_source(self, bridge_id: str, channel_id: str) -> None:
-        await self._ask(
-            "POST", f"bridges/{segment(bridge_id)}/videoSource/{segment(channel_id)}", order=channel_id
-        )
+        await self._ask("POST", f"bridges/{segment(bridge_id)}/videoSource/{segment(channel_id)}", order=channel_id)
 
     async def clear_video_source(self, bridge_id: str) -> None:
         await self._ask("DELETE", f"bridges/{segment(bridge_id)}/videoSource", order=bridge_id)
@@ -492,12 +454,8 @@ class Channels(Resource):
             ),
         )
 
-    async def hangup(
-        self, channel_id: str, *, reason_code: str | None = None, reason: str | None = None
-    ) -> None:
-        await self._ask(
-            "DELETE", f"channels/{segment(channel_id)}", {"reason_code": reason_code, "reason": reason}
-        )
+    async def hangup(self, channel_id: str, *, reason_code: str | None = None, reason: str | None = None) -> None:
+        await self._ask("DELETE", f"channels/{segment(channel_id)}", {"reason_code": reason_code, "reason": reason})
 
     async def continue_in_dialplan(
         self,
@@ -517,16 +475,11 @@ class Channels(Resource):
 
     async def move(self, channel_id: str, *, app: str, app_args: str | None = None) -> None:
         await self._ask(
-            "POST",
-            f"channels/{segment(channel_id)}/move",
-            {"app": app, "appArgs": app_args},
-            order=channel_id,
+            "POST", f"channels/{segment(channel_id)}/move", {"app": app, "appArgs": app_args}, order=channel_id
         )
 
     async def redirect(self, channel_id: str, *, endpoint: str) -> None:
-        await self._ask(
-            "POST", f"channels/{segment(channel_id)}/redirect", {"endpoint": endpoint}, order=channel_id
-        )
+        await self._ask("POST", f"channels/{segment(channel_id)}/redirect", {"endpoint": endpoint}, order=channel_id)
 
     async def answer(self, channel_id: str) -> None:
         await self._ask("POST", f"channels/{segment(channel_id)}/answer", order=channel_id, blocking=True)
@@ -558,14 +511,10 @@ class Channels(Resource):
         )
 
     async def mute(self, channel_id: str, *, direction: str = "both") -> None:
-        await self._ask(
-            "POST", f"channels/{segment(channel_id)}/mute", {"direction": direction}, order=channel_id
-        )
+        await self._ask("POST", f"channels/{segment(channel_id)}/mute", {"direction": direction}, order=channel_id)
 
     async def unmute(self, channel_id: str, *, direction: str = "both") -> None:
-        await self._ask(
-            "DELETE", f"channels/{segment(channel_id)}/mute", {"direction": direction}, order=channel_id
-        )
+        await self._ask("DELETE", f"channels/{segment(channel_id)}/mute", {"direction": direction}, order=channel_id)
 
     async def hold(self, channel_id: str) -> None:
         await self._ask("POST", f"channels/{segment(channel_id)}/hold", order=channel_id)
@@ -574,9 +523,7 @@ class Channels(Resource):
         await self._ask("DELETE", f"channels/{segment(channel_id)}/hold", order=channel_id)
 
     async def start_moh(self, channel_id: str, *, moh_class: str | None = None) -> None:
-        await self._ask(
-            "POST", f"channels/{segment(channel_id)}/moh", {"mohClass": moh_class}, order=channel_id
-        )
+        await self._ask("POST", f"channels/{segment(channel_id)}/moh", {"mohClass": moh_class}, order=channel_id)
 
     async def stop_moh(self, channel_id: str) -> None:
         await self._ask("DELETE", f"channels/{segment(channel_id)}/moh", order=channel_id)
@@ -602,13 +549,7 @@ class Channels(Resource):
             await self._ask(
                 "POST",
                 f"channels/{segment(channel_id)}/play",
-                {
-                    "media": media,
-                    "lang": lang,
-                    "offsetms": offsetms,
-                    "skipms": skipms,
-                    "playbackId": playback_id,
-                },
+                {"media": media, "lang": lang, "offsetms": offsetms, "skipms": skipms, "playbackId": playback_id},
                 order=channel_id,
             ),
         )
@@ -665,8 +606,7 @@ class Channels(Resource):
 
     async def get_channel_var(self, channel_id: str, *, variable: str) -> models.Variable:
         return read(
-            _VARIABLE,
-            await self._ask("GET", f"channels/{segment(channel_id)}/variable", {"variable": variable}),
+            _VARIABLE, await self._ask("GET", f"channels/{segment(channel_id)}/variable", {"variable": variable})
         )
 
     async def set_channel_var(
@@ -682,13 +622,10 @@ class Channels(Resource):
 
     async def get_channel_vars(self, channel_id: str, *, variables: str | Sequence[str]) -> models.Variables:
         return read(
-            _VARIABLES,
-            await self._ask("GET", f"channels/{segment(channel_id)}/variables", {"variables": variables}),
+            _VARIABLES, await self._ask("GET", f"channels/{segment(channel_id)}/variables", {"variables": variables})
         )
 
-    async def set_channel_vars(
-        self, channel_id: str, *, variables: Mapping[str, Any] | Sequence[Any]
-    ) -> None:
+    async def set_channel_vars(self, channel_id: str, *, variables: Mapping[str, Any] | Sequence[Any]) -> None:
         await self._ask(
             "POST",
             f"channels/{segment(channel_id)}/variables",
@@ -739,10 +676,7 @@ class Channels(Resource):
 
     async def dial(self, channel_id: str, *, caller: str | None = None, timeout_s: int | None = None) -> None:
         await self._ask(
-            "POST",
-            f"channels/{segment(channel_id)}/dial",
-            {"caller": caller, "timeout": timeout_s},
-            order=channel_id,
+            "POST", f"channels/{segment(channel_id)}/dial", {"caller": caller, "timeout": timeout_s}, order=channel_id
         )
 
     async def rtpstatistics(self, channel_id: str) -> models.RTPstat:
@@ -819,10 +753,7 @@ class Endpoints(Resource):
         variables: Mapping[str, Any] | Sequence[Any] | None = None,
     ) -> None:
         await self._ask(
-            "PUT",
-            "endpoints/sendMessage",
-            {"to": to, "from": from_, "body": body},
-            body={"variables": variables},
+            "PUT", "endpoints/sendMessage", {"to": to, "from": from_, "body": body}, body={"variables": variables}
         )
 
     async def refer(
@@ -898,9 +829,7 @@ class Events(Resource):
         )
 
     async def claim_channel(self, *, channel_id: str, application: str) -> None:
-        await self._ask(
-            "POST", "events/claim", {"channelId": channel_id, "application": application}, order=channel_id
-        )
+        await self._ask("POST", "events/claim", {"channelId": channel_id, "application": application}, order=channel_id)
 
 
 class Mailboxes(Resource):
@@ -912,9 +841,7 @@ class Mailboxes(Resource):
 
     async def update(self, mailbox_name: str, *, old_messages: int, new_messages: int) -> None:
         await self._ask(
-            "PUT",
-            f"mailboxes/{segment(mailbox_name)}",
-            {"oldMessages": old_messages, "newMessages": new_messages},
+            "PUT", f"mailboxes/{segment(mailbox_name)}", {"oldMessages": old_messages, "newMessages": new_messages}
         )
 
     async def delete(self, mailbox_name: str) -> None:
@@ -945,9 +872,7 @@ class Recordings(Resource):
     async def get_stored_file(self, recording_name: str) -> bytes:
         return await self._ask("GET", f"recordings/stored/{segment(recording_name)}/file", blocking=True)
 
-    async def copy_stored(
-        self, recording_name: str, *, destination_recording_name: str
-    ) -> models.StoredRecording:
+    async def copy_stored(self, recording_name: str, *, destination_recording_name: str) -> models.StoredRecording:
         return read(
             _STOREDRECORDING,
             await self._ask(
@@ -980,9 +905,7 @@ class Recordings(Resource):
 
 
 class Sounds(Resource):
-    async def list(
-        self, *, lang: str | None = None, format: str | None = None
-    ) -> builtins.list[models.Sound]:
+    async def list(self, *, lang: str | None = None, format: str | None = None) -> builtins.list[models.Sound]:
         return read(_LIST_SOUND, await self._ask("GET", "sounds", {"lang": lang, "format": format}))
 
     async def get(self, sound_id: str) -> models.Sound:

@@ -73,6 +73,12 @@ async def test_a_request_too_large_for_the_socket_goes_over_http(server: Server)
     assert server.paths("http") == ["channels/a/variables"]
 
 
+async def test_a_query_too_long_for_http_goes_into_the_body(server: Server) -> None:
+    async with client_of(server) as client:
+        await client.request(Request("POST", "channels/a/variable", {"variable": "V", "value": "x" * 4000}))
+    assert server.asked[-1] == Asked("http", "POST", "channels/a/variable", {}, {"variable": "V", "value": "x" * 4000})
+
+
 async def test_requests_of_one_channel_keep_their_order_across_both_ways(server: Server) -> None:
     server.reply = gate = Gate("channels/a/answer")
     async with client_of(server) as client, asyncio.TaskGroup() as group:

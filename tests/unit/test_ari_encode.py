@@ -74,6 +74,10 @@ async def test_arguments_that_are_not_given_are_not_sent() -> None:
     )
     await ari.channels.set_channel_vars("a", variables={"V": "1"})
     assert sent.last.body == {"variables": {"V": "1"}}
+    sent.answer = b"[]"
+    with pytest.raises(ServerFault):
+        await ari.bridges.create(variables={"V": "1"})
+    assert sent.last.body == {"V": "1"}  # not what the description says, but what 22.10.1 reads
     await ari.events.user_event("e", application="dcx")
     assert sent.last.body is None
 
