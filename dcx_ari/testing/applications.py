@@ -69,6 +69,11 @@ class Application:
     def subscribed(self) -> bool:
         return bool(self.channels or self.bridges or self.endpoints)
 
+    def follows(self, uri: str) -> bool:
+        """Whether it is subscribed to `channel:…` or `bridge:…`."""
+        kind, _, key = uri.partition(":")
+        return key in (self.channels if kind == "channel" else self.bridges)
+
     def wants(self, kind: str) -> bool:
         if any(entry.get("type") == kind for entry in self.disallowed):
             return False

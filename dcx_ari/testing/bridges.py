@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from dcx_ari.testing.playbacks import Playback
     from dcx_ari.testing.recordings import Recording
 
-KINDS = frozenset(
-    {"mixing", "holding", "dtmf_events", "proxy_media", "video_sfu", "video_single", "sdp_label"}
-)
+KINDS = frozenset({"mixing", "holding", "dtmf_events", "proxy_media", "video_sfu", "video_single", "sdp_label"})
 
 
 @dataclass(slots=True, eq=False)
@@ -217,9 +215,7 @@ def stop_moh(core: Core, ask: Ask) -> None:
 
 
 def play(core: Core, ask: Ask) -> dict[str, Any]:
-    return playbacks.play(
-        core, core.bridge(ask.id), ask, ask.ids[1] if len(ask.ids) > 1 else ask.text("playbackId")
-    )
+    return playbacks.play(core, core.bridge(ask.id), ask, ask.ids[1] if len(ask.ids) > 1 else ask.text("playbackId"))
 
 
 def record(core: Core, ask: Ask) -> dict[str, Any]:

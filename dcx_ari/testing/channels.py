@@ -39,8 +39,10 @@ class Channel:
     reported: set[str] = field(default_factory=set)
     control: Control = field(default_factory=Control)
     app: str | None = None
-    app_args: tuple[str, ...] = ()
-    app_entered: bool = False
+    app_data: str = ""
+    dialstring: str = ""
+    in_dialplan: bool = False
+    originated: bool = False
     bridge: Bridge | None = None
     playing: Playback | None = None
     recording: Recording | None = None
@@ -60,6 +62,7 @@ class Channel:
     on_answer: Callable[[], None] | None = None
     dial_timer: asyncio.TimerHandle | None = None
     ending: asyncio.TimerHandle | None = None
+    timed_out: bool = False
     cause: int = 0
     tech_cause: int | None = None
     gone: bool = False
@@ -88,7 +91,7 @@ class Channel:
                 "exten": self.exten,
                 "priority": 1,
                 "app_name": "Stasis" if self.app is not None else "",
-                "app_data": ",".join((self.app, *self.app_args)) if self.app is not None else "",
+                "app_data": self.app_data if self.app is not None else "",
             },
             "creationtime": self.creationtime,
             "language": "en",
@@ -108,7 +111,8 @@ class Channel:
         application = self.core.applications.get(app)
         if self.gone or self.ending is not None or application is None or not application.active:
             return False
-        self.app, self.app_args, self.app_entered = app, tuple(args), True
+        self.app = app
+        self.app_data = self.app_data or ",".join((app, *args))  # a move does not change what is shown
         application.channels[self.id] += 1
         event = {"args": list(args), "channel": self.to_json()}
         self.core.emit("StasisStart", event, to=[app])
@@ -153,15 +157,16 @@ class Channel:
 
     # the end
 
-    def hang_up(self, cause: int, *, tech_cause: int | None = None, soft: bool) -> None:
-        """Begin to hang up; `soft`: asked through ARI. Asked twice, the last cause holds."""
+    def hang_up(self, cause: int, *, tech_cause: int | None = None, soft: bool, asked: bool = True) -> None:
+        """Begin to hang up; `soft`: by us. Asked twice, the last cause holds. `asked`: with a request event."""
         if self.gone:
             return
         self.cause, self.tech_cause = cause, tech_cause
         fields: dict[str, Any] = {"cause": BY_US, "soft": True} if soft else {"cause": cause}
         if tech_cause is not None and not soft:
             fields["tech_cause"] = tech_cause
-        self.emit("ChannelHangupRequest", **fields)
+        if asked:
+            self.emit("ChannelHangupRequest", **fields)
         if self.ending is None:
             self.ending = self.core.later(0, self._end)
 
@@ -176,6 +181,7 @@ class Channel:
         if self.bridge is not None:
             self.bridge.leave(self, hung_up=True)
         self.leave()
+        self._after_stasis()
         fields: dict[str, Any] = {"cause": self.cause, "cause_txt": cause_text(self.cause)}
         if self.tech_cause is not None:
             fields["tech_cause"] = self.tech_cause
@@ -183,6 +189,16 @@ class Channel:
         self.forget()
         for snoop in list(self.snoops):
             snoop.hang_up_silently()
+
+    def _after_stasis(self) -> None:
+        """The second request: the dialplan's Hangup(), or SIP's answer for an INVITE that was never sent."""
+        if self.in_dialplan:
+            self.emit("ChannelHangupRequest", cause=self.cause)
+        elif self.state == "Down" and self.dial_timer is None and self.name.startswith("PJSIP/"):
+            self.tech_cause = 603
+            self.emit("ChannelHangupRequest", cause=self.cause, tech_cause=603)
+        elif self.originated and self.tech_cause is not None and not self.timed_out:
+            self.dial_event("BUSY" if self.cause == 17 else "CONGESTION")
 
     def hang_up_silently(self) -> None:
         """A snoop ends with what it listens to: no hangup request, no ChannelDestroyed."""

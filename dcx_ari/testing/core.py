@@ -123,15 +123,11 @@ class Core:
 
     # events
 
-    def emit(
-        self, kind: str, fields: dict[str, Any], *, about: Sequence[Subject] = (), to: Sequence[str] = ()
-    ) -> None:
+    def emit(self, kind: str, fields: dict[str, Any], *, about: Sequence[Subject] = (), to: Sequence[str] = ()) -> None:
         """Send an event to the applications subscribed to any of `about`, and to those named in `to`."""
-        ids = {subject.uri for subject in about}
         names = list(to)
         for app in self.applications.values():
-            subscribed = ids & ({f"channel:{i}" for i in app.channels} | {f"bridge:{i}" for i in app.bridges})
-            if subscribed and app.name not in names:
+            if app.name not in names and any(app.follows(subject.uri) for subject in about):
                 names.append(app.name)
         event = {"type": kind, "timestamp": self.timestamp(), **fields, "asterisk_id": ASTERISK_ID}
         if self.event_latency_s:

@@ -47,12 +47,13 @@ def new_leg(core: Core, ask: Ask, channel_id: str) -> Channel:
         _channel_name(core, endpoint),
         protocol_id=f"{core.serial():08x}@fake",
         creationtime=core.timestamp(),
-        exten=resource.partition("@")[0],
+        dialstring=resource,
     )
     set_variables(channel, ask)
     count = len(phone.calls)
-    channel.party = Party(channel, endpoint if not count else f"{endpoint}#{count + 1}")
-    phone.calls.append(channel.party)
+    party = channel.party = Party(channel, endpoint if not count else f"{endpoint}#{count + 1}")
+    party.on_dial = lambda: phone.take_script().begin(party)
+    phone.calls.append(party)
     core.channels[channel.id] = channel
     return channel
 
@@ -115,15 +116,15 @@ def _ring_out(core: Core, channel: Channel, timeout_s: float) -> None:
     party = channel.party
     if party is None or channel.dial_timer is not None:
         raise Refused(409, "Channel is not in the 'Down' state")
-    phone = next(phone for phone in core.phones.values() if party in phone.calls)
-    channel.dial_event("", channel.exten)
+    channel.dial_event("", channel.dialstring)
     channel.dial_timer = core.later(timeout_s or 86_400.0, _timed_out, channel)
-    phone.take_script().begin(party)
+    party.begin()
 
 
 def _timed_out(channel: Channel) -> None:
+    channel.timed_out = True
     tech_cause = 480 if channel.name.startswith("PJSIP/") else None
-    channel.hang_up(TIMED_OUT, tech_cause=tech_cause, soft=True)
+    channel.hang_up(TIMED_OUT, tech_cause=tech_cause, soft=True, asked=not channel.originated)
 
 
 def originate(core: Core, ask: Ask) -> dict[str, Any]:
@@ -132,6 +133,7 @@ def originate(core: Core, ask: Ask) -> dict[str, Any]:
         ask.need("endpoint", "Endpoint must be specified")
         ask.need("extension", "Application or extension must be specified")
     channel = new_leg(core, ask, ask.id if ask.ids else ask.text("channelId"))
+    channel.originated = True
     if caller_id := ask.text("callerId"):
         channel.connected = _identity(("", ""), "all", caller_id)
     if app:

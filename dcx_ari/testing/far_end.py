@@ -5,11 +5,23 @@ Times are seconds from the moment of the dial, or of the answer where that is sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from dcx_ari.testing.parties import Party
+
+
+class Line(Protocol):
+    """What a script can do: a `Party` of the fake, or a real phone that plays the script."""
+
+    def at(self, seconds: float, act: Callable[..., object], *args: Any) -> None: ...
+    def ring(self) -> None: ...
+    def progress(self) -> None: ...
+    def answer(self) -> None: ...
+    def refuse(self, cause: int, status: int) -> None: ...
+    def digit(self, digit: str) -> None: ...
+    def hang_up(self) -> None: ...
 
 
 class FarEnd(Protocol):
@@ -18,8 +30,8 @@ class FarEnd(Protocol):
     @property
     def dialable(self) -> bool: ...
 
-    def begin(self, party: Party) -> None:
-        """The phone is dialled: arrange what happens, with `party.at(seconds, party.answer)` and so on."""
+    def begin(self, line: Line) -> None:
+        """The phone is dialled: arrange what happens, with `line.at(seconds, line.answer)` and so on."""
         ...
 
 
@@ -38,17 +50,17 @@ class Answers:
     early_media_after: float | None = None
     dialable: bool = field(default=True, init=False)
 
-    def begin(self, party: Party) -> None:
+    def begin(self, line: Line) -> None:
         if self.early_media_after is not None:
-            party.at(self.early_media_after, party.progress)
+            line.at(self.early_media_after, line.progress)
         elif self.rings_after is not None:
-            party.at(self.rings_after, party.ring)
-        party.at(self.after, party.answer)
+            line.at(self.rings_after, line.ring)
+        line.at(self.after, line.answer)
         for seconds, digits in self.presses:
             for number, digit in enumerate(digits):
-                party.at(self.after + seconds + 0.2 * number, party.digit, digit)
+                line.at(self.after + seconds + 0.2 * number, line.digit, digit)
         if self.hangs_up_after is not None:
-            party.at(self.after + self.hangs_up_after, party.hang_up)
+            line.at(self.after + self.hangs_up_after, line.hang_up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +73,10 @@ class Refuses:
     rings: bool = False
     dialable: bool = field(default=True, init=False)
 
-    def begin(self, party: Party) -> None:
+    def begin(self, line: Line) -> None:
         if self.rings:
-            party.at(0.0, party.ring)
-        party.at(self.after, party.refuse, self.cause, self.status)
+            line.at(0.0, line.ring)
+        line.at(self.after, line.refuse, self.cause, self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +86,9 @@ class NoAnswer:
     silent: bool = False
     dialable: bool = field(default=True, init=False)
 
-    def begin(self, party: Party) -> None:
+    def begin(self, line: Line) -> None:
         if not self.silent:
-            party.at(0.0, party.ring)
+            line.at(0.0, line.ring)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +97,7 @@ class Unreachable:
 
     dialable: bool = field(default=False, init=False)
 
-    def begin(self, party: Party) -> None: ...
+    def begin(self, line: Line) -> None: ...
 
 
 def Busy(after: float = 0.1) -> Refuses:

@@ -31,9 +31,7 @@ def stasis_args(dialled: str, headers: Mapping[str, str], kind: str = "in") -> t
         fields["from"] = known.get("from", "")
     tracking = [name for name in known if name.startswith("x-")]
     fields.update({name[:40]: known[name] for name in tracking[:MOST_TRACKING_HEADERS]})
-    return kind, "&".join(
-        f"{quote(name, safe='')}={quote(value[:128], safe='')}" for name, value in fields.items()
-    )
+    return kind, "&".join(f"{quote(name, safe='')}={quote(value[:128], safe='')}" for name, value in fields.items())
 
 
 def inbound_channel(
@@ -50,6 +48,7 @@ def inbound_channel(
         protocol_id=f"{core.serial():08x}@caller",
         creationtime=core.timestamp(),
         headers=dict(headers),
+        in_dialplan=True,
     )
     core.channels[channel.id] = channel
     return channel

@@ -34,6 +34,7 @@ class Party:
         self.answered_at: float | None = None
         self.ended_at: float | None = None
         self.cause: int | None = None
+        self.on_dial: Callable[[], None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
 
     def __repr__(self) -> str:
@@ -68,6 +69,11 @@ class Party:
     def _hang_up(self, cause: int) -> None:
         if self.channel.ending is None:
             self.channel.hang_up(cause, soft=False)
+
+    def begin(self) -> None:
+        """The phone is dialled: their script begins."""
+        if self.on_dial is not None:
+            self.on_dial()
 
     def ring(self) -> None:
         """The phone rings (180)."""

@@ -35,10 +35,10 @@ def subscribe(core: Core, ask: Ask) -> dict[str, Any]:
     for kind, key in _sources(ask):
         if kind == "channel":
             _known(key in core.channels)
-            application.channels[key] = max(1, application.channels[key])
+            application.channels[key] += 1
         elif kind == "bridge":
             _known(key in core.bridges)
-            application.bridges[key] = max(1, application.bridges[key])
+            application.bridges[key] += 1
         else:
             application.endpoints.add(key)
     return application.to_json()
@@ -53,7 +53,7 @@ def unsubscribe(core: Core, ask: Ask) -> dict[str, Any]:
         elif key in kept:
             application.drop(kept, key)
         else:
-            raise Refused(409, "Application not subscribed to event source")
+            raise Refused(422, "Event source was not subscribed to")
     return application.to_json()
 
 

@@ -172,6 +172,8 @@ def set_variable(core: Core, ask: Ask) -> asyncio.Future[None]:
 def go_on(core: Core, ask: Ask) -> None:
     """`continue`: back to the dialplan, which here is `core.dialplan`."""
     channel = core.stasis_channel(ask.id)
+    if channel.state == "Down":
+        raise Refused(412, "Channel in invalid state")
     context = ask.text("context") or channel.context
     exten = ask.text("extension") or channel.exten
 
@@ -181,7 +183,7 @@ def go_on(core: Core, ask: Ask) -> None:
         if channel.bridge is not None:
             channel.bridge.leave(channel)
         channel.leave()
-        channel.context, channel.exten = context, exten
+        channel.context, channel.exten, channel.app_data = context, exten, ""
         core.dialplan(channel)
 
     channel.control.post(leave)

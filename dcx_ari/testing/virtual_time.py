@@ -46,9 +46,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     patience_s  real seconds that outside work may take
     """
 
-    def __init__(
-        self, *, limit_s: float = 7 * 86_400.0, io_grace_s: float = 0.0, patience_s: float = 30.0
-    ) -> None:
+    def __init__(self, *, limit_s: float = 7 * 86_400.0, io_grace_s: float = 0.0, patience_s: float = 30.0) -> None:
         self._virtual = _JumpingSelector(self._stuck, limit_s, io_grace_s, patience_s)
         super().__init__(self._virtual)
 
@@ -71,9 +69,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._hold(future, owner)
         return future
 
-    def run_in_executor(
-        self, executor: Executor | None, func: Callable[[*Args], T], *args: *Args
-    ) -> asyncio.Future[T]:
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Args], T], *args: *Args) -> asyncio.Future[T]:
         future = super().run_in_executor(executor, func, *args)
         self._hold(future, f"executor: {getattr(func, '__qualname__', func)}")
         return future
@@ -99,9 +95,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 class _JumpingSelector(selectors.BaseSelector):
     """A selector that moves a clock instead of sleeping."""
 
-    def __init__(
-        self, stuck: Callable[[str], Deadlock], limit_s: float, io_grace_s: float, patience_s: float
-    ) -> None:
+    def __init__(self, stuck: Callable[[str], Deadlock], limit_s: float, io_grace_s: float, patience_s: float) -> None:
         self.now = 0.0
         self.outside: Counter[str] = Counter()
         self._real = selectors.DefaultSelector()
