@@ -33,6 +33,7 @@ class Call:
     def __init__(self, call_id: str, facts: Inbound, ari: Ari, app: str, ports: Ports) -> None:
         self.id = call_id
         self.facts = facts
+        self.started_at = ports.now_ms()
         self.ari = ari
         self.app = app
         self.ports = ports
@@ -83,7 +84,7 @@ class Call:
         self.ports.journal.update(self.id, stage=name, stage_data=state)
         self.ports.journal.event(self.id, now, "stage", {"stage": name, **state})
 
-    def note(self, kind: str, **data: Any) -> None:
+    def note(self, kind: str, /, **data: Any) -> None:
         """Add to the call's history."""
         self.ports.journal.event(self.id, self.ports.now_ms(), kind, data)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class CallEnded(Exception):  # noqa: N818 — the field's word for it; it is news, not a fault
+class CallEnded(Exception):
     """The caller has gone. Raised by the verbs of `Call`, caught once, by the runner."""
 
     def __init__(self, cause: int) -> None:

@@ -48,7 +48,7 @@ class Exchange:
         self.app = app
         self.ports = ports
         self.calls: dict[str, Call] = {}
-        self.connected = False
+        self.listening = asyncio.Event()
         self.events_seen = 0
         self._transport = transport
         self._flow = flow
@@ -58,6 +58,11 @@ class Exchange:
         self._spawner = Spawner()
         self._taking = True
 
+    @property
+    def connected(self) -> bool:
+        """Whether events of Asterisk arrive and calls are taken."""
+        return self.listening.is_set()
+
     async def run(self) -> None:
         """Serve for ever: reconcile after every (re)connect, then deliver events."""
         async for session in self._transport.sessions():
@@ -66,12 +71,12 @@ class Exchange:
             except AriError as error:
                 log.warning("lost Asterisk while reconciling: %s", error)
             finally:
-                self.connected = False
+                self.listening.clear()
 
     async def _serve(self, session: Session) -> None:
         await self._reconcile()
         await self._lifecycle.connected(self)
-        self.connected = True
+        self.listening.set()
         async for raw in session:
             event = decode_event(raw)
             if event is not None:
@@ -110,7 +115,7 @@ class Exchange:
         """Begin a new call for a channel that waits in our application."""
         now = self.ports.now_ms()
         call = Call(new_call_id(now), inbound, self.ari, self.app, self.ports)
-        self.ports.journal.opened(call.id, inbound, now)
+        self.ports.journal.opened(call.id, inbound, call.started_at)
         self.adopt(call, self._flow)
         return call
 
@@ -121,6 +126,10 @@ class Exchange:
         task = self._spawner.spawn(run_call(call, flow, self._close), f"call {call.id}")
         self._tasks[call.id] = task
         task.add_done_callback(lambda _: self._forget(call))
+
+    def owns(self, channel_id: str) -> bool:
+        """Whether the channel is the caller of a live call."""
+        return channel_id in self._callers
 
     async def _close(self, call: Call) -> None:
         await self._lifecycle.closed(call)
@@ -151,5 +160,3 @@ class Exchange:
                 if leg.live and leg.id not in present:
                     leg.end(Ended(Cause.NORMAL, None), now)
             call.nudge()
-
-

@@ -10,8 +10,9 @@ from dcx_ari.call.leg import Leg
 
 if TYPE_CHECKING:
     from dcx_ari.call.call import Call
+    from dcx_ari.decide.conversion import Conversion
     from dcx_ari.decide.decision import Decision, Step
-    from dcx_ari.decide.rows import Buyer
+    from dcx_ari.decide.rows import Buyer, ConversionRule
     from dcx_ari.decide.snapshot import Snapshot
 
 
@@ -63,7 +64,7 @@ class Speech(Protocol):
         ...
 
 
-class SpeechUnavailable(Exception):  # noqa: N818
+class SpeechUnavailable(Exception):
     """No speech engine, or it failed; the message says which and how to mend it."""
 
 
@@ -90,9 +91,7 @@ class Desk(Protocol):
         """Whether the talk is to be recorded: the number's setting, else its campaign's."""
         ...
 
-    async def route(
-        self, call: Call, campaign_id: int | None, tried: frozenset[int], connections: int
-    ) -> Decision:
+    async def route(self, call: Call, campaign_id: int | None, tried: frozenset[int], connections: int) -> Decision:
         """Decide who is offered the call, and keep the Decision with the call."""
         ...
 
@@ -106,9 +105,11 @@ class Desk(Protocol):
         """The attempt was answered and accepted: it counts as a connect."""
         ...
 
-    async def convert(
-        self, call: Call, attempt: int, buyer: Buyer, revenue_cents: int, why: Mapping[str, Any]
-    ) -> None:
+    def rules(self, call: Call, decision: Decision, buyer: Buyer) -> tuple[tuple[int, ConversionRule], ...]:
+        """The buyer's conversion rules that hold for this call; none where it is routed unpaid."""
+        ...
+
+    async def convert(self, call: Call, attempt: int, buyer: Buyer, conversion: Conversion) -> None:
         """The attempt converts, once: caps and revenue in one transaction."""
         ...
 

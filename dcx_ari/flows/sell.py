@@ -7,17 +7,19 @@ ringing or music all the while.
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from dcx_ari.call.call import Call
-from dcx_ari.call.dialing import Target, dial
+from dcx_ari.call.dialing import Target, dial, new_legs
 from dcx_ari.call.leg import Leg
 from dcx_ari.call.ports import Desk
 from dcx_ari.decide.decision import Decision, Step
 from dcx_ari.decide.endpoints import dialable
+from dcx_ari.decide.reasons import FailureReason
 from dcx_ari.decide.rows import Buyer, Campaign
 from dcx_ari.decide.snapshot import Snapshot
-from dcx_ari.flows.meter import Meter
+from dcx_ari.flows.meter import Meter, Rules
 from dcx_ari.flows.offer import Terms, accepted, talk
 from dcx_ari.flows.prompts import fill
 from dcx_ari.flows.ringing import let_hear
@@ -33,6 +35,7 @@ class Attempt:
     buyer: Buyer
     target: Target
     terms: Terms
+    rules: Rules
 
 
 @dataclass(slots=True)
@@ -62,7 +65,7 @@ class Sale:
         return self.numbers
 
 
-async def sell(call: Call, campaign_id: int | None = None) -> str | None:
+async def sell(call: Call, campaign_id: int | None = None) -> FailureReason | None:
     """Offer the caller to the campaign's buyers. None if one took the call, else the failure reason.
 
     When it returns, the caller is still there: fallbacks are the caller's business. Raises `CallEnded`.
@@ -104,7 +107,7 @@ async def _offer_all(sale: Sale, decision: Decision) -> _Taken | None:
         if sale.attempts >= decision.max_attempts or sale.left_s < _LEAST_RING_S:
             sale.call.note("route_budget_used", attempts=sale.attempts, left_s=sale.left_s)
             break
-        attempts = await _reserve(sale, step)
+        attempts = await _reserve(sale, decision, step)
         if attempts:
             taken = await _offer(sale, attempts)
             if taken is not None:
@@ -112,8 +115,9 @@ async def _offer_all(sale: Sale, decision: Decision) -> _Taken | None:
     return None
 
 
-async def _reserve(sale: Sale, step: Step) -> list[Attempt]:
+async def _reserve(sale: Sale, decision: Decision, step: Step) -> list[Attempt]:
     """Take the caps of every leg of a step; those that lose the race to another call are left out."""
+    call = sale.call
     group_attempt = sale.next_number() if step.together else None
     reserved = []
     for buyer_id in step.buyer_ids:
@@ -122,73 +126,68 @@ async def _reserve(sale: Sale, step: Step) -> list[Attempt]:
         sale.tried.add(buyer_id)
         if way is None:
             sale.results.append("no_trunk")
-            sale.call.note("no_trunk", buyer_id=buyer_id, endpoint=buyer.endpoint_value)
+            call.note("no_trunk", buyer_id=buyer_id, endpoint=buyer.endpoint_value)
             continue
         number = sale.next_number()
-        refused = await sale.desk.reserve(sale.call, number, step, buyer, group_attempt)
+        refused = await sale.desk.reserve(call, number, step, buyer, group_attempt)
         if refused is not None:
             sale.results.append("reserve_lost")
-            sale.call.note("reserve_lost", buyer_id=buyer_id, **refused)
+            call.note("reserve_lost", buyer_id=buyer_id, **refused)
             continue
+        whisper = None if buyer.whisper is None else fill(buyer.whisper, call.tags)
         target = Target(
             way.endpoint,
-            caller_id=sale.call.shown_number,
-            caller_name=sale.call.facts.caller_name,
+            caller_id=call.shown_number,
+            caller_name=call.facts.caller_name,
             ring_timeout_s=buyer.ring_timeout_s,
-            headers={"X-DCX-Call": sale.call.id},
+            headers={"X-DCX-Call": call.id},
             buyer_id=buyer_id,
             group_id=step.group_id,
             trunk_id=way.trunk_id,
         )
-        reserved.append(Attempt(number, buyer, target, _terms(sale.call, buyer)))
+        terms = Terms(whisper, buyer.accept_digit, buyer.accept_timeout_s)
+        rules = sale.desk.rules(call, decision, buyer)
+        reserved.append(Attempt(number, buyer, target, terms, rules))
     return reserved
-
-
-def _terms(call: Call, buyer: Buyer) -> Terms:
-    whisper = None if buyer.whisper is None else fill(buyer.whisper, call.tags)
-    return Terms(whisper, buyer.accept_digit, buyer.accept_timeout_s)
 
 
 async def _offer(sale: Sale, attempts: list[Attempt]) -> _Taken | None:
     """Dial the reserved attempts together; connect the winner. None if nobody took the call."""
     call = sale.call
     sale.attempts += len(attempts)
+    legs = new_legs(call, [a.target for a in attempts])
     connected: Attempt | None = None
     try:
-        winner, legs = await _ring(sale, attempts)
-        sale.results += [str(leg.result) for leg in legs if leg is not winner]
-        if winner is None:
-            return None
-        connected = attempts[legs.index(winner)]
-        sale.connections += 1
-        return await _talk(sale, connected, winner)
+        async with AsyncExitStack() as meters:
+            for attempt, leg in zip(attempts, legs, strict=True):
+                await meters.enter_async_context(Meter(call, leg, attempt.buyer, attempt.number, attempt.rules))
+            winner = await _ring(sale, attempts, legs)
+            sale.results += [str(leg.result) for leg in legs if leg is not winner]
+            if winner is None:
+                return None
+            connected = attempts[legs.index(winner)]
+            sale.connections += 1
+            await sale.desk.answered(call, connected.number)
+            call.sold_to(connected.buyer.id, winner.group_id)
+            talk_s = await talk(call, winner, record=sale.desk.records(call))
+            call.ended_by = "buyer"
+            return _Taken(winner, talk_s)
     finally:
-        await asyncio.gather(
-            *(sale.desk.settle(call, a.number, a is connected) for a in attempts)
-        )
+        await asyncio.gather(*(sale.desk.settle(call, a.number, a is connected) for a in attempts))
 
 
-async def _ring(sale: Sale, attempts: list[Attempt]) -> tuple[Leg | None, list[Leg]]:
+async def _ring(sale: Sale, attempts: list[Attempt], legs: list[Leg]) -> Leg | None:
     call, tone = sale.call, sale.campaign.ring_tone
     early = tone == "early_media" and len(attempts) == 1
     await let_hear(call, "ringback" if tone == "early_media" and not early else tone)
     await call.stage("ringing", buyer_ids=[a.buyer.id for a in attempts], attempts=[a.number for a in attempts])
-    terms = {a.target.buyer_id: a.terms for a in attempts}
+    terms = {leg.id: a.terms for leg, a in zip(legs, attempts, strict=True)}
     greeted = any(a.terms.whisper or a.terms.accept_digit for a in attempts)
     return await dial(
         call,
+        legs,
         [a.target for a in attempts],
         budget_s=sale.left_s,
         early_media=early,
-        confirm=(lambda leg: accepted(call, leg, terms[leg.buyer_id])) if greeted else None,
+        confirm=(lambda leg: accepted(call, leg, terms[leg.id])) if greeted else None,
     )
-
-
-async def _talk(sale: Sale, attempt: Attempt, leg: Leg) -> _Taken:
-    call = sale.call
-    await sale.desk.answered(call, attempt.number)
-    call.sold_to(attempt.buyer.id, leg.group_id)
-    async with Meter(call, leg, attempt.buyer, attempt.number):
-        talk_s = await talk(call, leg, record=sale.desk.records(call))
-    call.ended_by = "buyer"
-    return _Taken(leg, talk_s)

@@ -72,9 +72,7 @@ class StereoRecorder:
         except (AriError, OSError) as error:
             # No recording is a fault to report, not a reason to part two people.
             log.error("cannot record: %s", error, extra={"call": call_id})
-            self._journal.recording(
-                call_id, recording_id, state="failed", started_at=at_ms, error=str(error)
-            )
+            self._journal.recording(call_id, recording_id, state="failed", started_at=at_ms, error=str(error))
             return
         self._active[recording_id] = _Active(call_id, channel_id, monitor_id, at_ms, [])
         self._journal.recording(call_id, recording_id, state="recording", started_at=at_ms, channels=2)

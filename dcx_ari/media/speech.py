@@ -13,9 +13,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pydub import AudioSegment
-
 from dcx_ari.call.ports import SpeechUnavailable
+from dcx_ari.media.audio import to_telephone_wav
 
 _MAKE_S = 20.0
 _MAX_TEXT = 2000
@@ -30,6 +29,7 @@ class FliteSpeech:
         self._command = command
         self._cache = cache
         self._making: dict[Path, asyncio.Lock] = {}
+        self._made: set[Path] = set()
 
     async def say(self, text: str, voice: str = "") -> str:
         """The media URI of `text` spoken. Raises `SpeechUnavailable`."""
@@ -41,7 +41,7 @@ class FliteSpeech:
             raise SpeechUnavailable(f"text: must have 1 to {_MAX_TEXT} characters, has {len(text)}")
         digest = hashlib.sha256(f"{voice}\n{text}".encode()).hexdigest()[:32]
         path = self._cache / f"{digest}.wav"
-        if not path.exists():
+        if path not in self._made:
             await self._make_once(path, text, voice)
         return f"sound:{path.with_suffix('')}"
 
@@ -49,19 +49,20 @@ class FliteSpeech:
         lock = self._making.setdefault(path, asyncio.Lock())
         try:
             async with lock:
-                if not path.exists():
+                if not await asyncio.to_thread(path.exists):
                     await self._make(path, text, voice)
+                self._made.add(path)
         finally:
             self._making.pop(path, None)
 
     async def _make(self, path: Path, text: str, voice: str) -> None:
-        self._cache.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
             source, spoken = Path(scratch, "text"), Path(scratch, "spoken.wav")
-            source.write_text(text + "\n", encoding="utf-8")
+            await asyncio.to_thread(source.write_text, text + "\n", encoding="utf-8")
             await self._run("-voice", voice, "-f", str(source), "-o", str(spoken))
-            await asyncio.to_thread(_resample, spoken, Path(scratch, "ready.wav"))
-            os.replace(Path(scratch, "ready.wav"), path)
+            await asyncio.to_thread(to_telephone_wav, spoken, Path(scratch, "ready.wav"))
+            await asyncio.to_thread(os.replace, Path(scratch, "ready.wav"), path)
 
     async def _run(self, *args: str) -> None:
         try:
@@ -84,8 +85,3 @@ class FliteSpeech:
             reason = said.decode(errors="replace").strip()[-200:]
             raise SpeechUnavailable(f"the speech engine failed ({process.returncode}): {reason}")
 
-
-def _resample(source: Path, target: Path) -> None:
-    sound = AudioSegment.from_file(source, format="wav")
-    ready = sound.set_frame_rate(8000).set_channels(1).set_sample_width(2)
-    ready.export(target, format="wav").close()

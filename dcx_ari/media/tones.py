@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import math
+import struct
 import sys
 import wave
 from collections.abc import Sequence
@@ -63,20 +64,31 @@ def write_wav(path: Path, samples: array.array[int], rate: int = RATE) -> None:
 
 
 def read_wav(path: Path, channel: int = 0) -> tuple[array.array[int], int]:
-    """Samples of one channel of a 16-bit PCM file and its rate. Reads what is there of a file that is still
-    being written.
+    """Samples of one channel of a 16-bit PCM file, and its rate. Of a file that is still being written (its
+    header then says 0 or less than there is to come): what is there.
 
-    Raises ValueError for other sample widths, EOFError or wave.Error where it is no WAV file (yet).
+    Raises ValueError where it is no such file (yet).
     """
-    with wave.open(str(path), "rb") as file:
-        if file.getsampwidth() != 2:
-            raise ValueError(f"{path}: {file.getsampwidth() * 8} bits a sample, not 16")
-        channels, rate = file.getnchannels(), file.getframerate()
-        data = file.readframes(file.getnframes() or 1 << 30)
-    samples = array.array("h", data[: len(data) // (2 * channels) * 2 * channels])
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return samples[channel::channels], rate
+    data = path.read_bytes()
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        raise ValueError(f"{path} is no WAV file")
+    at, channels, rate = 12, 0, 0
+    while at + 8 <= len(data):
+        kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8
+        if kind == b"fmt ":
+            coding, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", data, at)
+            if coding not in (1, 0xFFFE) or bits != 16:
+                raise ValueError(f"{path} holds {bits} bits a sample in coding {coding}, not 16 in PCM")
+        elif kind == b"data" and channels:
+            frame = 2 * channels
+            there = min(size or len(data), len(data) - at) // frame * frame
+            samples = array.array("h", data[at : at + there])
+            if sys.byteorder == "big":
+                samples.byteswap()
+            return samples[channel::channels], rate
+        at += size + size % 2
+    raise ValueError(f"{path} holds no samples")
 
 
 def amplitude(samples: Sequence[int], rate: int, hz: float) -> float:

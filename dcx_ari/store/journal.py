@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import defaultdict
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dcx_ari.call.leg import Leg
 from dcx_ari.call.ports import Inbound
+from dcx_ari.store.errors import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +24,27 @@ LINGER_S = 0.05
 _RETRY_S = 1.0
 _KEEP_STATEMENTS = 20_000  # of a database that stays away: then the oldest are given up
 
-Statement = tuple[str, Sequence[Mapping[str, Any]]]
+Statement = tuple[str, Sequence[Sequence[Any]]]
 Commit = Callable[[Sequence[Statement]], Awaitable[None]]
 
-_LEG_COLUMNS = (
-    "id call_id buyer_id group_id trunk_id endpoint position dialled_at ringing_at answered_at accepted_at "
-    "bridged_at ended_at result cause tech_cause"
-).split()
+_LEG_COLUMNS = [
+    "id",
+    "call_id",
+    "buyer_id",
+    "group_id",
+    "trunk_id",
+    "endpoint",
+    "position",
+    "dialled_at",
+    "ringing_at",
+    "answered_at",
+    "accepted_at",
+    "bridged_at",
+    "ended_at",
+    "result",
+    "cause",
+    "tech_cause",
+]
 _JSON_COLUMNS = frozenset({"stage_data", "tags", "headers", "decision", "pauses"})
 
 
@@ -136,10 +151,8 @@ class Journal:
         self._posted.clear()
         waiting, self._waiting = self._waiting, []
         batch = [*self._unwritten, *self._take()]
-        try:
-            if batch:
-                await self._commit(batch)
-        except Exception as error:  # whatever the database's driver raises, the callers must hear of it
+        error = await self._write(batch)
+        if error is not None:
             log.error("call records could not be written, will try again: %s", error)
             self._unwritten = batch[-_KEEP_STATEMENTS:]
             self._posted.set()
@@ -152,6 +165,22 @@ class Journal:
             if not future.done():
                 future.set_result(None)
         return True
+
+    async def _write(self, batch: Sequence[Statement]) -> StoreError | None:
+        """None when all is written; the reason when the database cannot be used now."""
+        try:
+            if batch:
+                await self._commit(batch)
+        except StoreError as error:
+            return error
+        except sqlite3.Error as error:
+            if len(batch) == 1:
+                log.error("a statement for %d rows was refused and is given up: %s", len(batch[0][1]), error)
+                return None
+            for statement in batch:  # find the one; it must not keep the others from being written
+                if (reason := await self._write([statement])) is not None:
+                    return reason
+        return None
 
     def _take(self) -> list[Statement]:
         taken = (self._calls, self._updates, self._legs, self._recordings, self._events)
@@ -170,34 +199,42 @@ def _statements(
     recordings: Mapping[str, Mapping[str, Any]],
     events: Sequence[Mapping[str, Any]],
 ) -> Iterable[Statement]:
-    for columns, rows in _by_columns(calls.values()):
-        yield _insert("calls", columns), rows
-    for columns, rows in _by_columns({"id": id_, **row} for id_, row in updates.items()):
-        sets = ", ".join(f"{name} = :{name}" for name in columns if name != "id")
-        yield f"UPDATE calls SET {sets} WHERE id = :id", rows  # noqa: S608 — column names are ours
-    if legs:
-        yield _upsert("legs", _LEG_COLUMNS), list(legs.values())
-    for columns, rows in _by_columns(recordings.values()):
-        yield _upsert("recordings", columns), rows
-    if events:
-        yield _insert("call_events", list(events[0])), events
+    yield from _each(calls.values(), _insert_into("calls"))
+    yield from _each(({**row, "id": id_} for id_, row in updates.items()), _update_calls)
+    yield from _each(legs.values(), _upsert_into("legs"))
+    yield from _each(recordings.values(), _upsert_into("recordings"))
+    yield from _each(events, _insert_into("call_events"))
 
 
-def _by_columns(
-    rows: Iterable[Mapping[str, Any]],
-) -> Iterable[tuple[Sequence[str], Sequence[Mapping[str, Any]]]]:
-    """Rows that set the same columns go to the database as one statement."""
-    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+def _each(rows: Iterable[Mapping[str, Any]], sql: Callable[[Sequence[str]], str]) -> Iterable[Statement]:
+    """Rows that set the same columns go to the database as one statement; `id` is the last parameter."""
+    groups: dict[tuple[str, ...], list[Sequence[Any]]] = {}
     for row in rows:
-        groups[tuple(sorted(row))].append(row)
-    return groups.items()
+        columns = tuple(sorted(row, key=lambda name: (name == "id", name)))
+        groups.setdefault(columns, []).append([row[name] for name in columns])
+    for columns, values in groups.items():
+        yield sql(columns), values
 
 
-def _insert(table: str, columns: Sequence[str]) -> str:
-    names, values = ", ".join(columns), ", ".join(f":{name}" for name in columns)
-    return f"INSERT INTO {table} ({names}) VALUES ({values})"  # noqa: S608
+# Table and column names below are this module's own.
+def _insert_into(table: str) -> Callable[[Sequence[str]], str]:
+    def insert(columns: Sequence[str]) -> str:
+        places = ", ".join("?" for _ in columns)
+        return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608
+
+    return insert
 
 
-def _upsert(table: str, columns: Sequence[str]) -> str:
-    sets = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "id")
-    return f"{_insert(table, columns)} ON CONFLICT (id) DO UPDATE SET {sets}"
+def _upsert_into(table: str) -> Callable[[Sequence[str]], str]:
+    insert = _insert_into(table)
+
+    def upsert(columns: Sequence[str]) -> str:
+        sets = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "id")
+        return f"{insert(columns)} ON CONFLICT (id) DO UPDATE SET {sets}"
+
+    return upsert
+
+
+def _update_calls(columns: Sequence[str]) -> str:
+    sets = ", ".join(f"{name} = ?" for name in columns if name != "id")
+    return f"UPDATE calls SET {sets} WHERE id = ?"  # noqa: S608

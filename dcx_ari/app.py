@@ -1,0 +1,173 @@
+"""The only place that wires things together: settings and an Asterisk in, a running engine out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dcx_ari.ari.ami import AmiClient
+from dcx_ari.ari.client import AriClient
+from dcx_ari.ari.errors import AriError
+from dcx_ari.ari.resources import Ari
+from dcx_ari.ari.trunks import TrunkObjects
+from dcx_ari.call.exchange import Exchange
+from dcx_ari.call.ports import Ports
+from dcx_ari.call.tasks import cancel_and_wait
+from dcx_ari.clock import now_ms
+from dcx_ari.configuration import Configuration
+from dcx_ari.desk import StoreDesk
+from dcx_ari.flows.inbound import inbound
+from dcx_ari.lifecycle import StoreLifecycle
+from dcx_ari.media.recording import StereoRecorder
+from dcx_ari.media.speech import FliteSpeech
+from dcx_ari.metrics import Metrics
+from dcx_ari.settings import Settings
+from dcx_ari.store.db import Database, open_database
+from dcx_ari.store.errors import StoreError
+from dcx_ari.store.history import earnings
+from dcx_ari.store.journal import Journal
+from dcx_ari.store.ledger import Ledger, open_ledger
+from dcx_ari.store.ledger.rows import WriteRows
+from dcx_ari.store.migrate import migrate
+
+log = logging.getLogger(__name__)
+
+_ASK_S = 2.0
+_RECORDINGS_S = 10.0
+_HOUSEKEEPING_S = 30.0
+_EARNINGS_DAYS = 30
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class AsteriskAccess:
+    """How to reach one Asterisk. `monitor` is where MixMonitor may write; `speech` gives argv of flite."""
+
+    ari_url: str
+    ari_user: str
+    ari_password: str = field(repr=False)
+    ami_host: str
+    ami_port: int
+    ami_user: str
+    ami_secret: str = field(repr=False)
+    monitor: Path
+    speech: Callable[..., Sequence[str]]
+
+
+class EngineFailed(Exception):
+    """A part of the engine stopped; the message says which and why."""
+
+
+class Engine:
+    """One worker: the exchange, its store, and the API in front of it. Made by `engine`."""
+
+    def __init__(self, settings: Settings, access: AsteriskAccess, database: Database, ledger: Ledger) -> None:
+        self.settings = settings
+        self.database = database
+        self.ledger = ledger
+        self.metrics = Metrics()
+        self.configuration = Configuration(database, settings.timezone)
+        self.journal = Journal(lambda statements: ledger.submit(WriteRows(statements)), settings.app_name)
+        self.client = AriClient(access.ari_url, access.ari_user, access.ari_password, settings.app_name)
+        self.ami = AmiClient(access.ami_host, access.ami_port, access.ami_user, access.ami_secret)
+        self.recorder = StereoRecorder(self.ami, self.journal, access.monitor, settings.home)
+        self.desk = StoreDesk(self.configuration, ledger, database, self.journal, now_ms)
+        self.trunks = TrunkObjects(Ari(self.client))
+        speech = FliteSpeech(access.speech, settings.home / "speech")
+        self.exchange = Exchange(
+            self.client,
+            settings.app_name,
+            Ports(self.journal, speech, self.recorder, now_ms, self.desk),
+            inbound(self.configuration.document, self.configuration.fresh),
+            StoreLifecycle(self.configuration, database, ledger, self.journal, self.desk, self.trunks, self.metrics),
+        )
+        exchange = self.exchange
+        self.metrics.watch(lambda: len(exchange.calls), lambda: exchange.connected, lambda: exchange.events_seen)
+        self.configuration.on_change(self._push_trunks)
+
+    async def not_ready(self) -> str | None:
+        """None when a call can be taken, else why not."""
+        if not self.exchange.connected:
+            return "Asterisk: not connected"
+        try:
+            async with asyncio.timeout(_ASK_S):
+                await self.client.ping()
+        except (AriError, TimeoutError) as error:
+            return f"Asterisk: {error or 'no answer'}"
+        try:
+            async with asyncio.timeout(_ASK_S):
+                await self.database.ping()
+        except (StoreError, TimeoutError) as error:
+            return f"database: {error or 'no answer'}"
+        return None
+
+    async def until_ready(self, timeout_s: float = 30.0) -> None:
+        """Raises `EngineFailed` with the reason if it takes longer."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.exchange.listening.wait()
+        except TimeoutError:
+            raise EngineFailed(f"Asterisk: not connected after {timeout_s:g} s") from None
+        if (reason := await self.not_ready()) is not None:
+            raise EngineFailed(reason)
+
+    async def run(self, stop: asyncio.Event, *, grace_s: float = 0.0) -> None:
+        """Serve until `stop` is set. Then: take no new calls, wait `grace_s` seconds for the live ones, end
+        the rest, write everything. Raises `EngineFailed` when a part stops by itself.
+        """
+        writing = asyncio.create_task(self.journal.run(), name="journal")
+        serving = [asyncio.create_task(work, name=name) for name, work in self._parts()]
+        stopped = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            done, _ = await asyncio.wait([writing, stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopped}:
+                error = task.exception()
+                raise EngineFailed(f"{task.get_name()} stopped: {error or 'without a reason'}") from error
+        finally:
+            await self.exchange.stop(grace_s)
+            await self.recorder.drain(_RECORDINGS_S)
+            await cancel_and_wait(stopped, *serving, writing)
+
+    def _parts(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        yield "exchange", self.exchange.run()
+        yield "configuration", self.configuration.watch()
+        yield "housekeeping", self._keep_house()
+
+    async def _push_trunks(self) -> None:
+        if self.exchange.connected:
+            for problem in await self.trunks.sync(self.configuration.trunks):
+                log.error("%s", problem)
+
+    async def _keep_house(self) -> None:
+        """What is due now and then; a database that is away is waited for."""
+        while True:
+            try:
+                await self.ledger.release_expired()
+                if any(campaign.strategy == "epc" for campaign in self.configuration.snapshot.campaigns.values()):
+                    since = now_ms() - _EARNINGS_DAYS * _DAY_MS
+                    self.desk.earnings = await earnings(self.database, since)
+            except StoreError as error:
+                log.warning("housekeeping: %s", error)
+            await asyncio.sleep(_HOUSEKEEPING_S)
+
+
+@asynccontextmanager
+async def engine(settings: Settings, access: AsteriskAccess) -> AsyncIterator[Engine]:
+    """An engine on a migrated database, not yet running; everything it opened is closed at the end."""
+    await migrate(settings.database_url)
+    async with AsyncExitStack() as stack:
+        database = open_database(settings.database_url)
+        stack.push_async_callback(database.close)
+        ledger = open_ledger(settings.database_url, worker=settings.app_name)
+        stack.push_async_callback(ledger.close)
+        made = Engine(settings, access, database, ledger)
+        stack.callback(made.configuration.close)
+        stack.push_async_callback(made.ami.close)
+        stack.push_async_callback(made.client.close)
+        await made.configuration.load()
+        yield made

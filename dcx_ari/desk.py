@@ -1,0 +1,236 @@
+"""Where a live call meets configuration, caps and money: the `Desk` port on the real store."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dcx_ari.call.call import Call
+from dcx_ari.configuration import Configuration
+from dcx_ari.decide.caps import Hold, Outcome, holds_for, merged
+from dcx_ari.decide.conversion import Conversion, applicable
+from dcx_ari.decide.decision import Decision, Step, TurnTaken
+from dcx_ari.decide.facts import CallFacts, Earnings, PreviousCall, TurnKey, Usage
+from dcx_ari.decide.periods import zone_of
+from dcx_ari.decide.routing import route
+from dcx_ari.decide.rows import Buyer, ConversionRule
+from dcx_ari.decide.snapshot import Snapshot
+from dcx_ari.store.db import Database
+from dcx_ari.store.errors import StoreError
+from dcx_ari.store.history import previous_calls
+from dcx_ari.store.journal import Journal
+from dcx_ari.store.ledger import Ledger, Money, Refused, Spacing
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Account:
+    """What the desk remembers of a live call."""
+
+    started_at: int
+    history: tuple[PreviousCall, ...] = ()
+    decision: Decision | None = None
+    group_attempts: dict[int, int | None] = field(default_factory=dict)
+    buyers: dict[int, Buyer] = field(default_factory=dict)  # by attempt
+    connected: int | None = None  # attempt
+    converted_at: int | None = None
+
+
+class StoreDesk:
+    """Implements the `Desk` port. One per worker."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        ledger: Ledger,
+        database: Database,
+        journal: Journal,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.earnings: Mapping[int, Earnings] = {}
+        self._configuration = configuration
+        self._ledger = ledger
+        self._database = database
+        self._journal = journal
+        self._now_ms = now_ms
+        self._turns: dict[TurnKey, int] = {}
+        self._accounts: dict[str, Account] = {}
+        self._asked_of, self._answer = -1, False
+
+    def snapshot(self) -> Snapshot:
+        return self._configuration.snapshot
+
+    def account(self, call: Call) -> Account:
+        return self._accounts.setdefault(call.id, Account(call.started_at))
+
+    def forget(self, call: Call) -> None:
+        self._accounts.pop(call.id, None)
+
+    def records(self, call: Call) -> bool:
+        snapshot = self.snapshot()
+        number = snapshot.number(call.facts.dialled)
+        if number is None:
+            return False
+        if number.record is not None:
+            return number.record
+        campaign = snapshot.campaigns.get(number.campaign_id or 0)
+        return campaign is not None and campaign.record
+
+    # -- deciding -------------------------------------------------------------------------------------------
+
+    async def route(self, call: Call, campaign_id: int | None, tried: frozenset[int], connections: int) -> Decision:
+        account = self.account(call)
+        snapshot = self.snapshot()
+        caller = call.facts.caller if call.facts.caller.startswith("+") else None
+        if caller is not None and not account.history and self._remembers(snapshot):
+            account.history = await previous_calls(self._database, caller, call.id)
+        facts = CallFacts(
+            call_id=call.id,
+            number=call.facts.dialled,
+            caller=caller,
+            started_at=account.started_at,
+            campaign_id=campaign_id,
+            tags=dict(call.tags),
+            tried=tried,
+            connections=connections,
+            zip_code=call.tags.get("zip") or None,
+            is_test=call.facts.test,
+        )
+        counters = await self._ledger.usage()
+        usage = Usage(counters, account.history, self.earnings, self._turns)
+        decision = route(facts, snapshot, usage, self._now_ms(), secrets.randbits(32))
+        # Now, before the next await: the figures it was made with are alive and will have changed.
+        self._journal.update(
+            call.id,
+            decision=decision.to_json(),
+            config_version=decision.config_version,
+            caller_state=decision.state,
+        )
+        call.tags["state"] = decision.state or ""
+        account.decision = decision
+        return decision
+
+    def rules(self, call: Call, decision: Decision, buyer: Buyer) -> tuple[tuple[int, ConversionRule], ...]:
+        if call.facts.test or buyer.id in decision.unpaid_buyers:
+            return ()
+        account = self.account(call)
+        zone = zone_of(buyer.timezone or self.snapshot().company_zone)
+        return applicable(buyer, started_at=account.started_at, zone=zone, tags=call.tags, history=account.history)
+
+    def _remembers(self, snapshot: Snapshot) -> bool:
+        if self._asked_of != snapshot.version:
+            self._asked_of, self._answer = snapshot.version, remembers(snapshot)
+        return self._answer
+
+    # -- caps and money -------------------------------------------------------------------------------------
+
+    async def reserve(
+        self, call: Call, attempt: int, step: Step, buyer: Buyer, group_attempt: int | None
+    ) -> Mapping[str, Any] | None:
+        account = self.account(call)
+        account.buyers[attempt] = buyer
+        account.group_attempts[attempt] = group_attempt
+        if call.facts.test:
+            return None
+        spacing = None if buyer.min_seconds_between is None else Spacing(buyer.id, buyer.min_seconds_between)
+        answer = await self._ledger.reserve(
+            call.id,
+            attempt,
+            self._holds(account, step, buyer),
+            spacing=spacing,
+            group_attempt=group_attempt,
+        )
+        if not isinstance(answer, Refused):
+            return None
+        key = answer.key
+        return {
+            "cap": f"{key.scope}.{key.metric}.{key.period}",
+            "scope_id": key.scope_id,
+            "used": answer.used,
+            "held": answer.held,
+            "limit": answer.limit,
+        }
+
+    def _holds(self, account: Account, step: Step, buyer: Buyer) -> tuple[Hold, ...]:
+        snapshot, decision = self.snapshot(), account.decision
+        holds = holds_for(
+            account.started_at,
+            snapshot.company_zone,
+            buyer=buyer,
+            group=snapshot.groups.get(step.group_id or 0),
+            source=snapshot.sources.get((decision.source_id if decision else None) or 0),
+            campaign=snapshot.campaigns.get((decision.campaign_id if decision else None) or 0),
+            unlimited=True,
+        )
+        via = snapshot.buyers.get(step.via_buyer_id or 0)
+        if via is not None:
+            holds = merged((*holds, *holds_for(account.started_at, snapshot.company_zone, buyer=via, unlimited=True)))
+        return holds
+
+    async def answered(self, call: Call, attempt: int) -> None:
+        account = self.account(call)
+        account.connected = attempt
+        decision = account.decision
+        if decision is not None and decision.steps and account.buyers[attempt].id in decision.steps[0].buyer_ids:
+            self._take_turns(decision.turns)
+        if not call.facts.test:
+            await self._ledger.commit_connect(call.id, attempt, group_attempt=account.group_attempts.get(attempt))
+
+    def _take_turns(self, turns: tuple[TurnTaken, ...]) -> None:
+        for turn in turns:
+            key: Any = (turn.within, turn.within_id, turn.kind, turn.id)
+            self._turns[key] = self._turns.get(key, 0) + turn.add
+
+    async def convert(self, call: Call, attempt: int, buyer: Buyer, conversion: Conversion) -> None:
+        account = self.account(call)
+        source_id = account.decision.source_id if account.decision is not None else None
+        revenue = Money(
+            call.id,
+            "revenue",
+            f"attempt{attempt}",
+            conversion.revenue_cents,
+            reason=f"rule {conversion.rule}",
+            buyer_id=buyer.id,
+            source_id=source_id,
+        )
+        answer = await self._ledger.convert(call.id, attempt, conversion.revenue_cents, [revenue])
+        account.converted_at = conversion.at
+        self._journal.update(call.id, converted=True, converted_at=conversion.at)
+        call.note(
+            "converted",
+            attempt=attempt,
+            revenue_cents=conversion.revenue_cents,
+            rule=conversion.rule,
+            reached_at=conversion.at,
+            over_cap=bool(answer.over_cap),
+        )
+
+    async def settle(self, call: Call, attempt: int, connected: bool) -> None:
+        if call.facts.test:
+            return
+        buyer = self.account(call).buyers[attempt]
+        keep_until = None
+        if connected and buyer.hold_postback_s:
+            keep_until = self._now_ms() + buyer.hold_postback_s * 1000
+        try:
+            await self._ledger.settle(call.id, attempt, Outcome(answered=connected), keep_until=keep_until)
+        except StoreError as error:
+            # The holds stay until the channels are seen to be gone: under-selling is the safe side.
+            log.error("attempt %d could not be settled: %s", attempt, error, extra={"call": call.id})
+
+
+def remembers(snapshot: Snapshot) -> bool:
+    """Whether any rule asks for a caller's earlier calls."""
+    if any(campaign.duplicate is not None for campaign in snapshot.campaigns.values()):
+        return True
+    for source in snapshot.sources.values():
+        if source.duplicate is not None or (source.payout is not None and source.payout.duplicate is not None):
+            return True
+    return any(
+        buyer.duplicate is not None or any(rule.duplicate_window_days is not None for rule in buyer.conversion_rules)
+        for buyer in snapshot.buyers.values()
+    )

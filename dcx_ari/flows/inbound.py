@@ -1,0 +1,83 @@
+"""The flow of every inbound call: find the number, then walk its flow, its campaign or its destination."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from dcx_ari.call.call import Call
+from dcx_ari.call.runner import Flow
+from dcx_ari.decide.causes import Cause
+from dcx_ari.decide.rows import Number
+from dcx_ari.decide.snapshot import Snapshot
+from dcx_ari.flows.document import Document
+from dcx_ari.flows.nodes.forward import Forward
+from dcx_ari.flows.nodes.route import Route
+from dcx_ari.flows.walk import walk
+
+Documents = Callable[[int], tuple[Document, int] | None]
+"""A published flow document and its version by flow id."""
+
+_NOT_IN_SERVICE = "ss-noservice"
+_ROUTE = Document(start="route", nodes={"route": Route()})
+
+
+def inbound(documents: Documents, fresh: Callable[[], Awaitable[None]]) -> Flow:
+    """The flow that the exchange runs for each new call. `fresh` brings the configuration up to date."""
+
+    async def flow(call: Call) -> None:
+        await fresh()
+        number = call.ports.desk.snapshot().number(call.facts.dialled)
+        if number is None or number.status != "ACTIVE":
+            await _not_in_service(call)
+            return
+        document, version = _document(call.ports.desk.snapshot(), number, documents)
+        _describe(call, number, version)
+        await walk(call, document)
+
+    return flow
+
+
+def _document(snapshot: Snapshot, number: Number, documents: Documents) -> tuple[Document, int | None]:
+    """The number's flow, else its destination, else its campaign's flow, else straight to the buyers."""
+    campaign = snapshot.campaigns.get(number.campaign_id or 0)
+    for flow_id in (number.flow_id, campaign.flow_id if campaign and not number.forward_to else None):
+        if flow_id is not None and (found := documents(flow_id)) is not None:
+            return found
+    if number.forward_to:
+        node = Forward(
+            to=(number.forward_to,),
+            ring_timeout_s=number.ring_timeout_s,
+            pass_caller_id=number.pass_caller_id,
+        )
+        return Document(start="forward", nodes={"forward": node}), None
+    return _ROUTE, None
+
+
+def _describe(call: Call, number: Number, version: int | None) -> None:
+    """Who brought the call: kept with the row, and said in whispers as {{source}}, {{campaign}}…"""
+    snapshot = call.ports.desk.snapshot()
+    campaign = snapshot.campaigns.get(number.campaign_id or 0)
+    source = snapshot.sources.get(number.traffic_source_id or 0)
+    call.shown_number = call.facts.caller if number.pass_caller_id else number.phone_number
+    call.tags |= {
+        "caller": call.facts.caller,
+        "number": number.phone_number,
+        "campaign": campaign.name if campaign else "",
+        "source": source.name if source else "",
+    }
+    call.ports.journal.update(
+        call.id,
+        number_id=number.id,
+        campaign_id=number.campaign_id,
+        traffic_source_id=number.traffic_source_id,
+        flow_id=number.flow_id,
+        flow_version=version,
+    )
+
+
+async def _not_in_service(call: Call) -> None:
+    """Heard as early media, so that the carrier need not charge for it; then Q.850 cause 1."""
+    call.failure_reason = "no_number"
+    call.note_stage("not_in_service")
+    call.end(Cause.UNALLOCATED)
+    await call.play(f"sound:{_NOT_IN_SERVICE}")

@@ -1,0 +1,170 @@
+"""What the engine does around calls: after each connection to Asterisk, and at the end of each call."""
+
+from __future__ import annotations
+
+import logging
+
+from dcx_ari.ari.errors import AriError, Gone
+from dcx_ari.ari.trunks import TrunkObjects
+from dcx_ari.call.call import Call
+from dcx_ari.call.exchange import Exchange
+from dcx_ari.call.ids import call_of
+from dcx_ari.clock import now_ms
+from dcx_ari.configuration import Configuration
+from dcx_ari.decide.caps import Outcome
+from dcx_ari.decide.causes import Cause
+from dcx_ari.desk import StoreDesk
+from dcx_ari.metrics import Metrics
+from dcx_ari.settlement import money_of
+from dcx_ari.store.calls import open_calls
+from dcx_ari.store.db import Database
+from dcx_ari.store.errors import StoreError
+from dcx_ari.store.journal import Journal
+from dcx_ari.store.ledger import Ledger, LedgerError
+
+log = logging.getLogger(__name__)
+
+
+class StoreLifecycle:
+    """Implements the `Lifecycle` port on the real store."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        database: Database,
+        ledger: Ledger,
+        journal: Journal,
+        desk: StoreDesk,
+        trunks: TrunkObjects,
+        metrics: Metrics,
+    ) -> None:
+        self._configuration = configuration
+        self._database = database
+        self._ledger = ledger
+        self._journal = journal
+        self._desk = desk
+        self._trunks = trunks
+        self._metrics = metrics
+
+    # -- connection -----------------------------------------------------------------------------------------
+
+    async def connected(self, exchange: Exchange) -> None:
+        """Push the trunks, end what an earlier process left, free what dead calls held."""
+        self._trunks.forget()
+        await self.push_trunks()
+        before = now_ms()
+        channels = [channel.id for channel in await exchange.ari.channels.list()]
+        await self._end_orphans(exchange, channels)
+        await self._close_rows(exchange)
+        freed = await self._ledger.release_orphans(set(exchange.calls), before=before)
+        if freed:
+            log.info("freed the holds of %d attempts whose calls are gone", len(freed))
+
+    async def push_trunks(self) -> None:
+        for problem in await self._trunks.sync(self._configuration.trunks):
+            log.error("%s", problem)
+
+    async def _end_orphans(self, exchange: Exchange, channels: list[str]) -> None:
+        """Hang up the channels of calls that an earlier process of this worker left behind."""
+        lost = {row.id: row.channel_id for row in await open_calls(self._database, exchange.app)}
+        callers = set(lost.values())
+        for channel_id in channels:
+            if call_of(channel_id) in exchange.calls or exchange.owns(channel_id):
+                continue
+            if call_of(channel_id) in lost or channel_id in callers:
+                self._metrics.orphans.inc()
+                try:
+                    await exchange.ari.channels.hangup(channel_id, reason_code=str(Cause.NORMAL))
+                except Gone:
+                    continue
+                except AriError as error:
+                    log.warning("orphan channel %s: %s", channel_id, error)
+        await self._destroy_bridges(exchange, set(lost))
+
+    async def _destroy_bridges(self, exchange: Exchange, lost: set[str]) -> None:
+        for bridge in await exchange.ari.bridges.list():
+            if call_of(bridge.id) in lost and call_of(bridge.id) not in exchange.calls:
+                try:
+                    await exchange.ari.bridges.destroy(bridge.id)
+                except Gone:
+                    continue
+
+    async def _close_rows(self, exchange: Exchange) -> None:
+        for row in await open_calls(self._database, exchange.app):
+            if row.id in exchange.calls:
+                continue
+            now = now_ms()
+            self._journal.update(
+                row.id, ended_at=now, status="FAILED", failure_reason="engine_lost", ended_by="system", stage="ended"
+            )
+            await self._ledger.finish(row.id, Outcome(answered=row.connected_at is not None))
+            sums = await self._ledger.sums(row.id)
+            self._journal.update(row.id, revenue_cents=sums.revenue_cents, payout_cents=sums.payout_cents)
+        await self._journal.durable()
+
+    # -- the end of a call ----------------------------------------------------------------------------------
+
+    async def closed(self, call: Call) -> None:
+        """Settle what is held, book payout and cost, write the end of the row."""
+        now = now_ms()
+        account = self._desk.account(call)
+        status, reason = outcome_of(call)
+        self._journal.update(
+            call.id,
+            ended_at=now,
+            status=status,
+            failure_reason=reason,
+            ended_by=call.ended_by or "system",
+            cause=call.caller.ended.cause if call.caller.ended else None,
+            talk_ms=talk_ms(call, now),
+            tags=call.tags,
+            stage="ended",
+        )
+        self._metrics.calls.labels(status).inc()
+        try:
+            if account.buyers and not call.facts.test:
+                await self._settle(call, now)
+            await self._journal.durable()
+        except (StoreError, LedgerError) as error:
+            # The row stays open in the database and is closed, with its money, at the next connection.
+            log.error("the end of a call could not be written: %s", error, extra={"call": call.id})
+        finally:
+            self._journal.forget(call.id)
+            self._desk.forget(call)
+
+    async def _settle(self, call: Call, now: int) -> None:
+        account = self._desk.account(call)
+        entries = money_of(call, account, self._desk.snapshot(), now)
+        if entries:
+            await self._ledger.book(entries)
+        await self._ledger.finish(call.id, Outcome(answered=account.connected is not None))
+        sums = await self._ledger.sums(call.id)
+        self._journal.update(
+            call.id,
+            revenue_cents=sums.revenue_cents,
+            payout_cents=sums.payout_cents,
+            cost_cents=sums.cost_cents,
+            source_converted=sums.payout_cents > 0,
+        )
+
+
+def talk_ms(call: Call, now: int) -> int:
+    """Milliseconds for which the caller was bridged, over all legs."""
+    end = call.caller.ended_at or now
+    return sum((leg.ended_at or end) - leg.bridged_at for leg in call.legs.values() if leg.bridged_at is not None)
+
+
+def outcome_of(call: Call) -> tuple[str, str | None]:
+    """Status and failure reason of a call that is over."""
+    if any(leg.bridged_at is not None for leg in call.legs.values()):
+        return "COMPLETED", None
+    reason = call.failure_reason
+    if reason is None and call.ended_by == "caller":
+        return "ABANDONED", "caller_hung_up"
+    if reason == "blocked":
+        return "BLOCKED", reason
+    if reason in ("all_no_answer", "forward_no_answer"):
+        return "NO_ANSWER", reason
+    if reason == "forward_busy":
+        return "BUSY", reason
+    return ("COMPLETED" if reason is None else "FAILED"), reason

@@ -1,0 +1,72 @@
+"""The product on one machine: Asterisk, engine and API in one process tree, everything below one home."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from dcx_ari.app import AsteriskAccess
+from dcx_ari.settings import Settings
+from dcx_asterisk.fetch import Progress
+from dcx_asterisk.instance import Instance
+from dcx_asterisk.process import Asterisk, running
+
+
+def instance_of(settings: Settings) -> Instance:
+    """The Asterisk that belongs to these settings."""
+    return Instance(
+        home=settings.home / "asterisk",
+        ari_port=settings.ari_port,
+        ami_port=settings.ami_port,
+        sip_port=settings.sip_port,
+        sip_bind=settings.sip_host,
+        rtp_ports=settings.rtp_range,
+        app=settings.app_name.rpartition("-")[0] or settings.app_name,
+    )
+
+
+def access_of(asterisk: Asterisk) -> AsteriskAccess:
+    return AsteriskAccess(
+        ari_url=asterisk.ari_url,
+        ari_user=asterisk.ari_user,
+        ari_password=asterisk.ari_password,
+        ami_host=asterisk.ami_host,
+        ami_port=asterisk.ami_port,
+        ami_user=asterisk.ami_user,
+        ami_secret=asterisk.ami_secret,
+        monitor=Path(asterisk.instance.spool) / "monitor",
+        speech=lambda *args: asterisk.tree.command("flite", *args),
+    )
+
+
+@asynccontextmanager
+async def local_asterisk(
+    settings: Settings, report: Callable[[Progress], None], *, die_with_parent: bool = False
+) -> AsyncIterator[AsteriskAccess]:
+    """Fetch (if need be), start and in the end stop the Asterisk of this home."""
+    async with running(instance_of(settings), report, die_with_parent=die_with_parent) as asterisk:
+        yield access_of(asterisk)
+
+
+@contextmanager
+def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set `stop`; the second one ends the process at once, as if we did not listen."""
+    loop = asyncio.get_running_loop()
+
+    def asked(number: int) -> None:
+        if stop.is_set():
+            loop.remove_signal_handler(number)
+            signal.raise_signal(number)
+        stop.set()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, asked, number)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

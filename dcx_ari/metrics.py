@@ -1,0 +1,25 @@
+"""Figures for Prometheus. Names follow its conventions: base units, `_total` for counters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.calls = Counter("dcx_calls", "Calls that have ended, by status", ["status"], registry=self.registry)
+        self.orphans = Counter(
+            "dcx_orphan_channels", "Channels hung up because their call was lost", registry=self.registry
+        )
+        self._live = Gauge("dcx_live_calls", "Calls in progress", registry=self.registry)
+        self._connected = Gauge("dcx_ari_connected", "1 while events of Asterisk arrive", registry=self.registry)
+        self._events = Gauge("dcx_ari_events_seen", "Events of Asterisk since the start", registry=self.registry)
+
+    def watch(self, live: Callable[[], int], connected: Callable[[], bool], events: Callable[[], int]) -> None:
+        """Read these when somebody asks."""
+        self._live.set_function(live)
+        self._connected.set_function(lambda: float(connected()))
+        self._events.set_function(events)
