@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -19,6 +20,7 @@ from dcx_ari.services.errors import Conflict, Invalid, NotFound
 from dcx_ari.services.render import plain
 from dcx_ari.services.rows import now_ms
 from dcx_ari.store.db import Database
+from dcx_ari.store.errors import StoreError
 from dcx_ari.store.fields import label
 from dcx_ari.store.models.keys import ApiKey, Role
 
@@ -94,10 +96,11 @@ async def verify_key(database: Database, key: str) -> Holder | None:
         return None
     now = now_ms()
     if row.last_used_at is None or now - row.last_used_at > _TOUCH_MS:
-        async with database.write() as session:
-            touched = await session.get(ApiKey, row.id)
-            if touched is not None:
-                touched.last_used_at = now
+        with suppress(StoreError):  # a busy database is no reason to turn a valid key away
+            async with database.write() as session:
+                touched = await session.get(ApiKey, row.id)
+                if touched is not None:
+                    touched.last_used_at = now
     return Holder(row.id, row.name, row.role)
 
 

@@ -109,7 +109,9 @@ def moment_of(key: str, value: str) -> int:
 
 
 def _typed(resource: Resource, key: str, value: str) -> Any:
-    """The filter's value as the column's type."""
+    """The filter's value as the column's type; a + that a URL turned into a space is put back."""
+    if key == "phone_number":
+        return f"+{value.strip().removeprefix('+')}"
     column = resource.model.metadata.tables[resource.table].columns[key]
     try:
         return TypeAdapter(_kind(column)).validate_python(value)

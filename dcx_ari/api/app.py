@@ -1,0 +1,43 @@
+"""The application: routes and what goes around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from dcx_ari.api import calls, health, keys, rows
+from dcx_ari.api.context import CONTEXT, MAX_BODY, Context, Readiness
+from dcx_ari.api.middleware import around, authenticate, errors_as_json
+from dcx_ari.store.db import Database
+
+AddRoutes = Callable[[web.Application], None]
+
+
+async def always_ready() -> str | None:
+    return None
+
+
+def make_app(
+    database: Database,
+    *,
+    readiness: Readiness = always_ready,
+    registry: CollectorRegistry | None = None,
+    more: Iterable[AddRoutes] = (),
+    public: tuple[str, ...] = (),
+) -> web.Application:
+    """The API over a migrated database.
+
+    `readiness` says why calls cannot be taken (None: they can). `registry` is where metrics are kept. `more` adds
+    routes of parts that this package does not know; paths that begin with one of `public` need no key.
+    """
+    app = web.Application(
+        middlewares=[around, errors_as_json, authenticate],
+        client_max_size=MAX_BODY,
+        handler_args={"max_line_size": 8190, "max_field_size": 8190},
+    )
+    app[CONTEXT] = Context(database, readiness, registry or CollectorRegistry(), public)
+    for add_routes in (health.add_routes, rows.add_routes, calls.add_routes, keys.add_routes, *more):
+        add_routes(app)
+    return app

@@ -1,0 +1,107 @@
+"""What handlers share, and how they read requests and write answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Histogram
+
+from dcx_ari.services.errors import Invalid
+from dcx_ari.services.keys import Holder
+from dcx_ari.services.listing import Page, Query
+from dcx_ari.store.db import Database
+
+Readiness = Callable[[], Awaitable[str | None]]
+"""Returns None when calls can be taken, otherwise the reason why not."""
+
+MAX_BODY = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Context:
+    """One application's parts."""
+
+    database: Database
+    readiness: Readiness
+    registry: CollectorRegistry
+    public: tuple[str, ...] = ()
+    seconds: Histogram = field(init=False)
+
+    def __post_init__(self) -> None:
+        seconds = Histogram(
+            "dcx_http_request_seconds",
+            "Time to answer HTTP requests",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        object.__setattr__(self, "seconds", seconds)
+
+
+CONTEXT: web.AppKey[Context] = web.AppKey("dcx_context", Context)
+HOLDER = web.RequestKey("dcx_holder", Holder)
+REQUEST_ID = web.RequestKey("dcx_request_id", str)
+
+
+def context(request: web.Request) -> Context:
+    return request.app[CONTEXT]
+
+
+def holder(request: web.Request) -> Holder:
+    """Whose key the request carries; set by the middleware for everything under /api that is not public."""
+    return request[HOLDER]
+
+
+def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    body = msgspec.json.encode(value)
+    return web.Response(body=body, status=status, content_type="application/json", charset="utf-8", headers=headers)
+
+
+def page_answer(page: Page) -> web.Response:
+    shown: dict[str, Any] = {"data": page.items, "next_cursor": page.next_cursor}
+    if page.total >= 0:
+        shown["total"] = page.total
+    return answer(shown)
+
+
+async def body_object(request: web.Request, *, optional: bool = False) -> dict[str, Any]:
+    """The JSON object in the body. Raises Invalid, HTTP 413 and 415."""
+    raw = await request.read()
+    if not raw.strip() and optional:
+        return {}
+    if not (request.content_type == "application/json" or request.content_type.endswith("+json")):
+        raise web.HTTPUnsupportedMediaType(text="Content-Type must be application/json")
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise Invalid("body", f"must be JSON: {reason}") from None
+    if not isinstance(value, dict):
+        raise Invalid("body", "must be a JSON object")
+    return value
+
+
+def query_of(request: web.Request, *, limit: int = 100) -> Query:
+    """`?status=A,B&filters[tier]=0&q=text&sort_by=name&sort_order=desc&limit=50&cursor=…`"""
+    filters: dict[str, list[str]] = {}
+    values: dict[str, Any] = {"limit": limit}
+    for name, text in request.query.items():
+        if name in ("q", "search"):
+            values["search"] = text
+        elif name in ("sort_by", "cursor"):
+            values[name] = text
+        elif name == "sort_order":
+            if text.lower() not in ("asc", "desc"):
+                raise Invalid("sort_order", "must be asc or desc")
+            values["descending"] = text.lower() == "desc"
+        elif name == "limit":
+            if not (text.isascii() and text.isdigit() and len(text) < 6):
+                raise Invalid("limit", "must be a whole number")
+            values["limit"] = int(text)
+        else:
+            key = name[8:-1] if name.startswith("filters[") and name.endswith("]") else name
+            filters.setdefault(key, []).extend(part for part in text.split(",") if part)
+    return Query(filters={key: each for key, each in filters.items() if each}, **values)

@@ -1,0 +1,44 @@
+"""Is it alive, can it take calls, how is it doing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from dcx_ari.api.context import answer, context
+from dcx_ari.store.errors import StoreError
+
+_PING_S = 2.0
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/health", _health)
+    app.router.add_get("/ready", _ready)
+    app.router.add_get("/metrics", _metrics)
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return answer({"status": "ok"})
+
+
+async def _ready(request: web.Request) -> web.Response:
+    here = context(request)
+    reason = await here.readiness()
+    if reason is None:
+        try:
+            async with asyncio.timeout(_PING_S):
+                await here.database.ping()
+        except StoreError as error:
+            reason = str(error)
+        except TimeoutError:
+            reason = f"database {here.database.where} did not answer within {_PING_S:g} s"
+    if reason is not None:
+        return answer({"status": "not ready", "reason": reason}, 503)
+    return answer({"status": "ready"})
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    body = generate_latest(context(request).registry)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
