@@ -106,9 +106,7 @@ class AriClient:
             async with asyncio.timeout(self._timeout_s), self._lanes.turn(request.order):
                 answer = await self._send(request)
         except TimeoutError:
-            raise Unreachable(
-                f"{request.method} {request.path}: no answer within {self._timeout_s:g} s"
-            ) from None
+            raise Unreachable(f"{request.method} {request.path}: no answer within {self._timeout_s:g} s") from None
         if 200 <= answer.status < 300:
             return answer.body
         raise await self._refusal(request, answer)
@@ -123,7 +121,7 @@ class AriClient:
         words = _words(answer)
         if answer.status == 409 and "unique id already exists" in words.lower():
             # After one clash, 22.10.1 says this of every endpoint that cannot be dialled, as long as the
-            # serving thread lives (ari/resource_channels.c reads a stale ast_channel_errno).
+            # thread that serves our socket lives (its ast_channel_errno is stale).
             ids = [request.query[name] for name in ("channelId", "otherChannelId") if name in request.query]
             if ids and not any([await self._exists(channel_id) for channel_id in ids]):
                 return EndpointUnavailable(f"{request.method} {request.path}: not {words!r}", status=409)
@@ -178,9 +176,7 @@ class AriClient:
         await link.close()
         log.warning("the session of %s ended: %s", self.app, link.ended)
         if link.replaced:
-            raise Replaced(
-                f"another engine connected to Asterisk as {self.app}: only one can run under a name"
-            )
+            raise Replaced(f"another engine connected to Asterisk as {self.app}: only one can run under a name")
         steady = time.monotonic() - self._connected_at >= STEADY_S
         self._failures = 0 if steady else self._failures + 1
 
