@@ -42,8 +42,15 @@ async def test_conversion_twice_is_one(ledger: Ledger) -> None:
     for expected in (2, 0):
         assert (await ledger.convert("c", 1, 1200, [REVENUE, PAYOUT])).booked == expected
         await ledger.settle("c", 1, ANSWERED)
+    again = Money("c", "revenue", "by another rule", 1500)
+    assert await ledger.convert("c", 1, 1500, [again]) == Converted(0)
     assert await converted(ledger) == [(1, 0), (1200, 0)]
     assert await ledger.sums("c") == Sums(1200, 800)
+
+
+async def test_without_conversion_caps_the_key_keeps_it_single(ledger: Ledger) -> None:
+    for expected in (1, 0):
+        assert await ledger.convert("c", 1, 1200, [REVENUE]) == Converted(expected)
 
 
 async def test_bad_money_leaves_the_caps_alone(ledger: Ledger) -> None:

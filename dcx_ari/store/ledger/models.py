@@ -93,7 +93,8 @@ class CapEntry(SQLModel, table=True):
 class MoneyEntry(SQLModel, table=True):
     """One booking, signed integer cents. `kind`: revenue (buyer pays us), payout (we pay the source), cost.
 
-    `key` makes it idempotent within call and kind: a second booking under the same key is a no-op.
+    `key` makes it idempotent within call and kind: a second booking under the same key is a no-op. `reported_at`: the
+    time that a report from outside gives, `at` the time of booking.
     """
 
     __tablename__ = "money_entries"
@@ -107,6 +108,7 @@ class MoneyEntry(SQLModel, table=True):
     source_id: int | None = None
     reason: str | None = None
     over_cap: bool = False
+    reported_at: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     at: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 

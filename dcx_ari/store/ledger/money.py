@@ -29,6 +29,12 @@ def _book(tx: Tx, entries: tuple[Money, ...], at: int, over_cap: bool = False) -
     return booked
 
 
+def is_converted(tx: Tx, call_id: str, attempt: int) -> bool:
+    """Whether the attempt was sold: its conversion holds are committed."""
+    states = {row.state for row in tx.holds(call_id, attempt) if row.key.metric == "convert"}
+    return states == {"committed"}
+
+
 @dataclass(frozen=True, slots=True)
 class Book:
     """Request: book entries; those whose (call, kind, key) is there already are left as they are."""
@@ -47,7 +53,7 @@ class Convert:
     """Request: the attempt converts, once. Commits 1 conversion and `revenue_cents`, and books `money`.
 
     Late (its holds were released) or above the amount held, it is booked all the same; what passes a limit is
-    flagged over_cap. Asked again, it changes no counter and books only entries with a new key.
+    flagged over_cap. Asked again, by whatever rule, it does nothing: a call is sold once.
     """
 
     call_id: str
@@ -60,6 +66,8 @@ class Convert:
         _check(self.money)
         if self.revenue_cents < 0:
             raise BadEntry("revenue of a conversion must not be negative")
+        if is_converted(tx, self.call_id, self.attempt):
+            return Converted(0)
         over: list[CounterKey] = []
         for row in tx.holds(self.call_id, self.attempt):
             if row.key.metric in CONVERSION and row.state != "committed":

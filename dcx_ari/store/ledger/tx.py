@@ -69,8 +69,8 @@ _ADD_ENTRY = (
 )
 _MONEY_THERE = "SELECT 1 FROM money_entries WHERE call_id = ? AND kind = ? AND key = ?"
 _ADD_MONEY = (
-    "INSERT INTO money_entries (call_id, kind, key, amount_cents, buyer_id, source_id, reason, over_cap, at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO money_entries (call_id, kind, key, amount_cents, buyer_id, source_id, reason, over_cap, "
+    "reported_at, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -181,6 +181,7 @@ class Tx:
                 entry.source_id,
                 entry.reason,
                 entry.over_cap or over_cap,
+                entry.reported_at,
                 at,
             )
         )

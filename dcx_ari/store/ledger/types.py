@@ -68,6 +68,7 @@ class Money:
     buyer_id: int | None = None
     source_id: int | None = None
     over_cap: bool = False
+    reported_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,7 @@ def upgrade() -> None:
         sa.Column("held", sa.BigInteger(), nullable=False),
         sa.Column("rev", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("held >= 0", name=op.f("ck_cap_counters_held")),
-        sa.PrimaryKeyConstraint(
-            "scope", "scope_id", "period_key", "metric", "period", name=op.f("pk_cap_counters")
-        ),
+        sa.PrimaryKeyConstraint("scope", "scope_id", "period_key", "metric", "period", name=op.f("pk_cap_counters")),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_cap_counters_rev", "cap_counters", ["rev"], unique=False)
@@ -91,6 +89,7 @@ def upgrade() -> None:
         sa.Column("source_id", sa.Integer(), nullable=True),
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("over_cap", sa.Boolean(), nullable=False),
+        sa.Column("reported_at", sa.BigInteger(), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_money_entries")),
         sa.UniqueConstraint("call_id", "kind", "key", name="uq_money_entries_key"),
