@@ -163,7 +163,7 @@ class Decision:
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON data, empty parts left out."""
         return {
-            f.name: [_plain(part) for part in value] if isinstance(value, tuple) else _plain(value)
+            f.name: _plain(value)
             for f in fields(self)
             if f.name != "inputs" and (value := getattr(self, f.name)) not in (None, ())
         }

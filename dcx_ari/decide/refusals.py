@@ -86,6 +86,8 @@ def duplicate_refusal(x: Context) -> Failure | None:
 
 
 def _first_cap(lines: tuple[CapLine, ...], zone: ZoneInfo, x: Context) -> Failure | None:
+    if x.facts.holds_taken:
+        return None
     for line in lines:
         failure = cap_failure(line, zone, x)
         if failure is not None:

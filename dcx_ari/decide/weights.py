@@ -51,7 +51,7 @@ def _mix(value: int) -> int:
 
 class Turns(NamedTuple):
     """`order` are indexes into what was given. `forgiven[i]` must be added to the count of i, beside 1 for
-    the one that gets the call: a candidate that was away is owed one call at most, not all that it missed.
+    the one that gets the call: a candidate that was away is owed less than two calls, not all it missed.
     """
 
     order: tuple[int, ...]
@@ -75,10 +75,11 @@ def smooth_order(weights: Sequence[int], counts: Sequence[int]) -> Turns:
 
 
 def _forgiven(weights: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
-    """The least to add so that nobody is more than one call behind.
+    """The least to add so that nobody is two calls behind; nothing while nobody is more than one behind.
 
     With time T = calls / total weight, raising i to w*T - 1 makes T grow too: T solves
-    T * (W - w of the raised) = calls of the others - number of the raised.
+    T * (W - w of the raised) = calls of the others - number of the raised. Levels are rounded down, so that
+    T is not passed and asking again adds nothing.
     """
     total, calls = sum(weights), sum(counts)
     if all(w * calls - n * total <= total for w, n in zip(weights, counts, strict=True)):
@@ -90,5 +91,5 @@ def _forgiven(weights: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
             break
         left, rest, raised = left - weights[i], rest - counts[i], raised + 1
     top = rest - raised  # T = top / left
-    level = (-(-(w * top) // left) - 1 for w in weights)
+    level = (w * top // left - 1 for w in weights)
     return tuple(max(0, up - n) for up, n in zip(level, counts, strict=True))
