@@ -90,9 +90,7 @@ def _fetch(one: PackageSet, cache: Path, report: Report) -> None:
         total = sum(package.size for package in packages)
         _check_room(cache, total)
         debs = work / "debs"
-        apt.download(
-            packages, debs, lambda done: report(Progress(one.name, "download", min(done, total), total))
-        )
+        apt.download(packages, debs, lambda done: report(Progress(one.name, "download", min(done, total), total)))
         root = work / "root"
         unpack(debs, root, lambda done, count: report(Progress(one.name, "unpack", done, count)))
         _finish(one, root, {package.name: package.version for package in packages})
@@ -128,9 +126,7 @@ def _finish(one: PackageSet, root: Path, versions: dict[str, str]) -> None:
         raise AsteriskError(
             f"the packages of {one.name} hold no {one.program}", "The archive has changed: report this."
         )
-    (root / MANIFEST).write_text(
-        json.dumps({"set": one.name, "packages": versions}, indent=1), encoding="utf-8"
-    )
+    (root / MANIFEST).write_text(json.dumps({"set": one.name, "packages": versions}, indent=1), encoding="utf-8")
 
 
 def _inward(root: Path) -> None:

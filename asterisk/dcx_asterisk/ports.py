@@ -27,9 +27,7 @@ def check_ports(instance: Instance) -> None:
 
 def _check(variable: str, host: str, port: int, kind: socket.SocketKind) -> None:
     with socket.socket(socket.AF_INET, kind) as probe:
-        if (
-            kind == socket.SOCK_STREAM
-        ):  # as Asterisk does: connections of a predecessor in TIME_WAIT do not count
+        if kind == socket.SOCK_STREAM:  # as Asterisk does: connections of a predecessor in TIME_WAIT do not count
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -46,9 +44,7 @@ def _check(variable: str, host: str, port: int, kind: socket.SocketKind) -> None
             ) from error
 
 
-def free_ports(
-    count: int, host: str = "127.0.0.1", spacing: int = 1, within: Iterable[int] = ()
-) -> list[int]:
+def free_ports(count: int, host: str = "127.0.0.1", spacing: int = 1, within: Iterable[int] = ()) -> list[int]:
     """`count` ports free for TCP and UDP at this moment (with `spacing - 1` free ports after each), for tests
     and demos.
 

@@ -9,22 +9,23 @@ if we are killed, so that calls go on; the next `start` with the same home finds
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import aiohttp
 
 from dcx_asterisk.errors import CommandFailed, StartFailed
 from dcx_asterisk.fetch import Progress, ensure
 from dcx_asterisk.instance import Instance
 from dcx_asterisk.ports import check_ports
 from dcx_asterisk.render import Secrets, render, secrets_of
+from dcx_asterisk.spawn import spawn
 from dcx_asterisk.tree import Tree
-
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,13 @@ async def start(
         return adopted
     check_ports(instance)
     known = render(instance, tree.root)
-    process = await _spawn(instance, tree, die_with_parent)
+    process = await spawn(
+        tree,
+        tree.command("asterisk", "-C", instance.configuration, "-f", "-n"),
+        folder=instance.home,
+        output=instance.log / "console",
+        die_with_parent=die_with_parent,
+    )
     asterisk = Asterisk(instance, tree, known, process.pid, adopted=False, process=process)
     try:
         await _until_ready(asterisk, timeout_s)
@@ -147,21 +154,39 @@ async def start(
 
 
 async def adopt(instance: Instance, tree: Tree) -> Asterisk | None:
-    """The Asterisk of this home that runs already and answers, or None."""
+    """The Asterisk of this home that runs already and answers, or None. One that is just ending is waited
+    for."""
     try:
         pid = int(instance.pid_file.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
-    if not _is_asterisk(pid, instance):
+    found = Asterisk(instance, tree, secrets_of(instance), pid, adopted=True)
+    if not found.alive:
         return None
+    status = await _ari_status(found)
+    if status == 200:
+        return found
+    if status == 503 and await found._gone(15):  # it is shutting down
+        return None
+    raise StartFailed(
+        f"an Asterisk of this home runs as process {pid} but does not answer at {found.ari_url} (status {status})",
+        f"If the ports were changed, that is why. End it (kill {pid}) and try again.",
+    )
+
+
+async def _ari_status(asterisk: Asterisk) -> int:
+    """HTTP status of an ARI ping; 0 where there was no answer."""
+    timeout = aiohttp.ClientTimeout(total=5)
+    known = b64encode(f"{asterisk.ari_user}:{asterisk.ari_password}".encode()).decode()
+    headers = {"Authorization": f"Basic {known}"}
     try:
-        await _remote(instance, tree, "core show uptime", 5)
-    except CommandFailed:
-        raise StartFailed(
-            f"an Asterisk of this home runs as process {pid} but does not answer",
-            f"End it (kill -9 {pid}) and try again.",
-        ) from None
-    return Asterisk(instance, tree, secrets_of(instance), pid, adopted=True)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+            session.get(f"{asterisk.ari_url}/asterisk/ping") as answer,
+        ):
+            return answer.status
+    except (aiohttp.ClientError, OSError):
+        return 0
 
 
 @asynccontextmanager
@@ -176,28 +201,6 @@ async def running(
         await asterisk.stop()
 
 
-async def _spawn(instance: Instance, tree: Tree, die_with_parent: bool) -> asyncio.subprocess.Process:
-    argv = tree.command("asterisk", "-C", instance.configuration, "-f", "-n")
-    console = os.open(instance.log / "console", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        return await asyncio.create_subprocess_exec(
-            *argv,
-            cwd=instance.home,
-            env=tree.environment(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=console,
-            stderr=console,
-            start_new_session=True,
-            preexec_fn=_die_with_parent if die_with_parent else None,
-        )
-    finally:
-        os.close(console)
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 async def _until_ready(asterisk: Asterisk, timeout_s: float) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
@@ -207,9 +210,8 @@ async def _until_ready(asterisk: Asterisk, timeout_s: float) -> None:
                 f"Asterisk ended at once\n{_tail(asterisk.instance)}", f"Its log is {asterisk.instance.log}."
             )
         try:
-            booted = "fully booted" in await asterisk.command(
-                "core waitfullybooted", max(0.1, deadline - loop.time())
-            )
+            said = await asterisk.command("core waitfullybooted", max(0.1, deadline - loop.time()))
+            booted = "fully booted" in said and await _ari_status(asterisk) == 200
         except CommandFailed:
             booted = False
         if booted:
@@ -251,11 +253,7 @@ def _is_asterisk(pid: int, instance: Instance) -> bool:
     try:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         zombie = (
-            Path(f"/proc/{pid}/stat")
-            .read_text(encoding="ascii", errors="replace")
-            .rpartition(")")[2]
-            .split()[0]
-            == "Z"
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] == "Z"
         )
     except OSError:
         return False

@@ -50,9 +50,7 @@ def secrets_of(instance: Instance) -> Secrets:
         _write(path, json.dumps(made.__dict__))
         return made
     except (ValueError, TypeError) as error:
-        raise AsteriskError(
-            f"{path} is damaged", "Delete it; a new one is made at the next start."
-        ) from error
+        raise AsteriskError(f"{path} is damaged", "Delete it; a new one is made at the next start.") from error
 
 
 def render(instance: Instance, root: Path) -> Secrets:
@@ -122,9 +120,7 @@ def _values(instance: Instance, root: Path, known: Secrets) -> dict[str, object]
 def _modules(root: Path) -> Path:
     found = sorted(root.glob("usr/lib/*/asterisk/modules")) or sorted(root.glob("usr/lib/asterisk/modules"))
     if not found:
-        raise AsteriskError(
-            f"no Asterisk modules below {root}", "Delete that directory and run the command again."
-        )
+        raise AsteriskError(f"no Asterisk modules below {root}", "Delete that directory and run the command again.")
     return found[0]
 
 
@@ -134,9 +130,7 @@ def _external(address: str) -> str:
     if not address:
         return ""
     local = [f"local_net = {net}" for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8")]
-    return "\n".join(
-        [f"external_media_address = {address}", f"external_signaling_address = {address}", *local, ""]
-    )
+    return "\n".join([f"external_media_address = {address}", f"external_signaling_address = {address}", *local, ""])
 
 
 def _write(path: Path, text: str) -> None:

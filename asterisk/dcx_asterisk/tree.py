@@ -32,9 +32,7 @@ class Tree:
             found = sorted(self.root.glob(pattern))
             if found:
                 return found[0]
-        raise AsteriskError(
-            f"no program loader in {self.root}", "Delete that directory and run the command again."
-        )
+        raise AsteriskError(f"no program loader in {self.root}", "Delete that directory and run the command again.")
 
     @cached_property
     def libraries(self) -> Path:
@@ -53,9 +51,7 @@ class Tree:
             found = sorted(self.root.glob(pattern))
             if found:
                 return found[-1]
-        raise AsteriskError(
-            f"no program {name} in {self.root}", "Delete that directory and run the command again."
-        )
+        raise AsteriskError(f"no program {name} in {self.root}", "Delete that directory and run the command again.")
 
     def command(self, program: str, *args: str | os.PathLike[str]) -> list[str]:
         """The argv that runs a program of the tree on this machine, whatever C library the machine has."""
