@@ -1,8 +1,10 @@
 """Which regular expressions a filter may use: those that cannot take long, whatever the caller's data.
 
 Python's `re` backtracks, so `(a+)+$` needs 2^n steps. A pattern is refused where it nests repeats, repeats
-an alternation, refers back, looks around, or strings together more than two open repeats that can give
-characters to each other. What remains costs at most n^3 steps, and values are cut to `MAX_INPUT`.
+an alternation, refers back or looks around, and where too much of it can be read in several ways: an open
+repeat that can give characters to what follows counts 4, an optional part 1, an alternation 1 for each
+doubling of its branches, and 10 is the most. What remains costs some n^3 steps, and values are cut to
+`MAX_INPUT`.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from typing import Any
 
 MAX_PATTERN = 200
 MAX_INPUT = 128
-_MAX_OPEN_REPEATS = 2
+_MAX_WAYS = 10
+_OPEN, _OPTIONAL = 4, 1
 _parser: Any = getattr(re, "_parser")  # noqa: B009  the standard parser; private, so kept to this one name
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 _REFUSED = {
@@ -30,17 +33,17 @@ def compile_safe(pattern: str) -> re.Pattern[str]:
         raise ValueError(f"longer than {MAX_PATTERN} characters")
     try:
         parsed = _parser.parse(pattern)
-        open_repeats = _walk(list(parsed), inside=False)
+        ways = _walk(list(parsed), inside=False)
         compiled = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"not a regular expression: {error}") from None
-    if open_repeats > _MAX_OPEN_REPEATS:
-        raise ValueError("more than two open repeats that overlap: it could backtrack for very long")
+    if ways > _MAX_WAYS:
+        raise ValueError("too much of it can be read in several ways: it could backtrack for very long")
     return compiled
 
 
 def _walk(items: list[Any], *, inside: bool) -> int:
-    """The number of repeats that can backtrack; `inside` = within a repeat, where none is allowed."""
+    """In how many ways it can be read (see above); `inside` = within a repeat, where only one is allowed."""
     count = 0
     for i, (op, argument) in enumerate(items):
         name = str(op)
@@ -51,7 +54,8 @@ def _walk(items: list[Any], *, inside: bool) -> int:
         elif name == "BRANCH":
             if inside:
                 raise ValueError("repeats an alternation: it could backtrack for very long")
-            count += max(_walk(list(branch), inside=False) for branch in argument[1])
+            branches = [_walk(list(branch), inside=False) for branch in argument[1]]
+            count += max(branches) + (len(branches) - 1).bit_length()
         elif name in ("SUBPATTERN", "ATOMIC_GROUP"):
             body = argument[-1] if name == "SUBPATTERN" else argument
             count += _walk(list(body), inside=inside)
@@ -65,10 +69,10 @@ def _repeat(argument: Any, following: list[Any], *, inside: bool) -> int:
         return 0
     if inside:
         raise ValueError("nests repeats: it could backtrack for very long")
-    _walk(body, inside=int(high) > 1)
-    if int(high) == 1:
-        return 0
-    return 0 if _separated(body, following) else 1
+    within = _walk(body, inside=int(high) > 1)
+    if _separated(body, following):
+        return within
+    return within + (_OPTIONAL if int(high) == 1 else _OPEN)
 
 
 def _has_repeat(items: list[Any]) -> bool:
