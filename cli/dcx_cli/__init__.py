@@ -1,1 +1,1 @@
-"""DCX."""
+"""The `dcx` command line: parse, call a service, render."""

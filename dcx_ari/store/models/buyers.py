@@ -48,15 +48,11 @@ class BuyerFields(SQLModel):
         default=None,
         description="Said to the buyer only, before the bridge; {{source}} {{state}} {{campaign}}",
     )
-    accept_digit: Digit | None = Field(
-        default=None, description="Digit the buyer must press to take the call"
-    )
+    accept_digit: Digit | None = Field(default=None, description="Digit the buyer must press to take the call")
     accept_timeout_s: Annotated[int, Ge(1), Le(120)] = Field(
         default=10, description="Seconds to wait for the accept digit"
     )
-    timezone: Zone | None = Field(
-        default=None, description="IANA zone in which caps are counted; empty: company's"
-    )
+    timezone: Zone | None = Field(default=None, description="IANA zone in which caps are counted; empty: company's")
     trunk_id: int | None = Field(
         default=None,
         foreign_key="trunks.id",
@@ -87,9 +83,7 @@ class BuyerFields(SQLModel):
     revenue_cap_daily_cents: Cap | None = Field(default=None, description="Most revenue per day, cents")
     revenue_cap_monthly_cents: Cap | None = Field(default=None, description="Most revenue per month, cents")
     revenue_cap_total_cents: Cap | None = Field(default=None, description="Most revenue ever, cents")
-    min_seconds_between: Seconds | None = Field(
-        default=None, description="Least seconds between two attempts"
-    )
+    min_seconds_between: Seconds | None = Field(default=None, description="Least seconds between two attempts")
     conversion_rules: list[ConversionRule] = json_field(
         list[ConversionRule], "When a call is sold; the first rule that matches", factory=list
     )

@@ -62,9 +62,7 @@ class Call(SQLModel, table=True):
     channel_id: str | None = Field(default=None, description="The caller's channel")
     direction: Direction = choice("inbound", "inbound or outbound")
     dialled: str = Field(default="", description="What was dialled, as it came")
-    caller: str = Field(
-        default="", description="Caller's number: E.164 where it could be read, else as it came"
-    )
+    caller: str = Field(default="", description="Caller's number: E.164 where it could be read, else as it came")
     caller_name: str = Field(default="", description="Caller's name as it came")
     caller_state: str | None = Field(default=None, description="Caller's US state; empty: unknown")
     number_id: int | None = Field(default=None)
@@ -96,9 +94,7 @@ class Call(SQLModel, table=True):
     test: bool = Field(default=False, description="Kept out of caps and money")
     decision: dict[str, Any] | None = json_field(dict[str, Any], "Who got the call and why")
     config_version: int | None = Field(default=None, description="Configuration the decision was made with")
-    postback_key: str | None = Field(
-        default=None, unique=True, description="Names the call in a buyer's postback"
-    )
+    postback_key: str | None = Field(default=None, unique=True, description="Names the call in a buyer's postback")
     sip_call_id: str | None = Field(default=None)
     headers: dict[str, Any] = json_field(dict[str, Any], "SIP headers that matter", factory=dict)
 

@@ -25,9 +25,7 @@ class CampaignFields(SQLModel):
     name: Label = Field(unique=True, description="Name of the campaign")
     vertical: Line = Field(default="", description="Line of business, such as MEDICARE")
     status: CampaignStatus = choice("ACTIVE", "ACTIVE, INACTIVE (paused) or ARCHIVED")
-    strategy: Strategy = choice(
-        "tier", "Order of buyers: tier, bid (expected revenue) or epc (earnings per call)"
-    )
+    strategy: Strategy = choice("tier", "Order of buyers: tier, bid (expected revenue) or epc (earnings per call)")
     weighting: Weighting = choice("weighted_random", "Among equals: weighted_random or smooth_wrr")
     flow_id: int | None = Field(
         default=None,
@@ -42,12 +40,8 @@ class CampaignFields(SQLModel):
         ondelete="RESTRICT",
         description="Hours in which it takes calls",
     )
-    timezone: Zone | None = Field(
-        default=None, description="IANA zone in which caps are counted; empty: company's"
-    )
-    max_attempts: Annotated[int, Ge(1), Le(100)] = Field(
-        default=10, description="Most buyers to try for one call"
-    )
+    timezone: Zone | None = Field(default=None, description="IANA zone in which caps are counted; empty: company's")
+    max_attempts: Annotated[int, Ge(1), Le(100)] = Field(default=10, description="Most buyers to try for one call")
     max_route_s: Annotated[int, Ge(5), Le(3_600)] = Field(
         default=120, description="Most seconds to look for a buyer for one call"
     )
@@ -55,9 +49,7 @@ class CampaignFields(SQLModel):
         default=0,
         description="Buyer hung up before this many seconds of talk: offer the caller to the next; 0: never",
     )
-    recover_max: Annotated[int, Ge(0), Le(100)] = Field(
-        default=5, description="Most such new offers for one call"
-    )
+    recover_max: Annotated[int, Ge(0), Le(100)] = Field(default=5, description="Most such new offers for one call")
     duplicate: DuplicateRule | None = json_field(DuplicateRule, "What to do with callers seen before")
     filters: list[Filter] = json_field(
         list[Filter], "Tests on the call's tags, all of which must hold: {tag, op, value}", factory=list
@@ -65,9 +57,7 @@ class CampaignFields(SQLModel):
     fallbacks: list[Fallback] = json_field(
         list[Fallback], "What to do when nobody takes the call: {on, kind, value}", factory=list
     )
-    ring_tone: RingTone = choice(
-        "ringback", "What the caller hears meanwhile: ringback, music or early_media"
-    )
+    ring_tone: RingTone = choice("ringback", "What the caller hears meanwhile: ringback, music or early_media")
     unknown_state: UnknownState = choice("allow", "Callers whose state is unknown: allow or block")
     hourly_cap: Cap | None = Field(default=None, description="Most calls per hour; empty: no limit")
     daily_cap: Cap | None = Field(default=None, description="Most calls per day; empty: no limit")

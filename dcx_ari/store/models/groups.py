@@ -22,12 +22,8 @@ class BuyerGroupFields(SQLModel):
     daily_cap: Cap | None = Field(default=None, description="Most calls per day of all members together")
     monthly_cap: Cap | None = Field(default=None, description="Most calls per month of all members together")
     total_cap: Cap | None = Field(default=None, description="Most calls ever of all members together")
-    concurrency_limit: Cap | None = Field(
-        default=None, description="Most calls at once of all members together"
-    )
-    timezone: Zone | None = Field(
-        default=None, description="IANA zone in which caps are counted; empty: company's"
-    )
+    concurrency_limit: Cap | None = Field(default=None, description="Most calls at once of all members together")
+    timezone: Zone | None = Field(default=None, description="IANA zone in which caps are counted; empty: company's")
     tier: Tier = Field(default=0, description="Lower tiers are offered first; may be negative")
     weight: Weight = Field(default=100, description="Share within a tier, 0 to 100")
     notes: Notes = Field(default="", description="Free text")

@@ -32,12 +32,8 @@ class NumberFields(SQLModel):
         ondelete="RESTRICT",
         description="Flow to run; empty: the campaign's",
     )
-    forward_to: Endpoint | None = Field(
-        default=None, description="Send calls straight here: E.164 or sip: URI"
-    )
-    pass_caller_id: bool = Field(
-        default=True, description="Show the caller's number; otherwise the dialled one"
-    )
+    forward_to: Endpoint | None = Field(default=None, description="Send calls straight here: E.164 or sip: URI")
+    pass_caller_id: bool = Field(default=True, description="Show the caller's number; otherwise the dialled one")
     record: bool | None = Field(default=None, description="Record calls; empty: as the campaign says")
     ring_timeout_s: RingSeconds = Field(default=30, description="Seconds to ring forward_to, at least 5")
     status: Status = choice("ACTIVE", "ACTIVE or INACTIVE")

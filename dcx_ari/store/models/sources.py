@@ -21,18 +21,14 @@ class TrafficSourceFields(SQLModel):
     status: Status = choice("ACTIVE", "ACTIVE or INACTIVE (paused)")
     first_name: PersonName = Field(default="", description="Contact's first name")
     last_name: PersonName = Field(default="", description="Contact's last name")
-    company: Annotated[str, StringConstraints(max_length=200)] = Field(
-        default="", description="Contact's company"
-    )
+    company: Annotated[str, StringConstraints(max_length=200)] = Field(default="", description="Contact's company")
     email: Annotated[str, StringConstraints(max_length=255, pattern=r"^(?:[^@\s]+@[^@\s]+)?$")] = Field(
         default="", description="Contact's e-mail address"
     )
     phone: Annotated[str, StringConstraints(max_length=50)] = Field(default="", description="Contact's phone")
     notes: Notes = Field(default="", description="Free text")
     number_limit: Cap | None = Field(default=None, description="Most numbers it may have; empty: no limit")
-    timezone: Zone | None = Field(
-        default=None, description="IANA zone in which caps are counted; empty: company's"
-    )
+    timezone: Zone | None = Field(default=None, description="IANA zone in which caps are counted; empty: company's")
     daily_call_cap: Cap | None = Field(default=None, description="Most calls per day; empty: no limit")
     monthly_call_cap: Cap | None = Field(default=None, description="Most calls per month; empty: no limit")
     concurrency_limit: Cap | None = Field(default=None, description="Most calls at once; empty: no limit")

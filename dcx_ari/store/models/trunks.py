@@ -19,9 +19,7 @@ class TrunkFields(SQLModel):
     host: Host = Field(description="SIP host or address of the carrier")
     port: Port = Field(default=5060, description="SIP port of the carrier")
     transport: Transport = choice("udp", "SIP transport")
-    username: Line | None = Field(
-        default=None, description="User name for outbound calls, where the carrier asks"
-    )
+    username: Line | None = Field(default=None, description="User name for outbound calls, where the carrier asks")
     password: Line | None = Field(default=None, sa_type=Text, description="Password; write-only, never shown")
     accept_from: list[Network] = json_field(
         list[Network], "Addresses or networks that calls may come from", factory=list

@@ -130,9 +130,7 @@ class Payout(Value):
             "hours": not self.hours,
         }.get(self.model, False)
         if missing:
-            raise ValueError(
-                f"model {self.model} needs {'share_bp' if self.model == 'share' else self.model}"
-            )
+            raise ValueError(f"model {self.model} needs {'share_bp' if self.model == 'share' else self.model}")
         return self
 
 

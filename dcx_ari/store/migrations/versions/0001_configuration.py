@@ -237,9 +237,7 @@ def upgrade() -> None:
         sa.CheckConstraint("min_seconds_between >= 0", name=op.f("ck_buyers_min_seconds_between")),
         sa.CheckConstraint("monthly_cap >= 0", name=op.f("ck_buyers_monthly_cap")),
         sa.CheckConstraint("revenue_cap_daily_cents >= 0", name=op.f("ck_buyers_revenue_cap_daily_cents")),
-        sa.CheckConstraint(
-            "revenue_cap_monthly_cents >= 0", name=op.f("ck_buyers_revenue_cap_monthly_cents")
-        ),
+        sa.CheckConstraint("revenue_cap_monthly_cents >= 0", name=op.f("ck_buyers_revenue_cap_monthly_cents")),
         sa.CheckConstraint("revenue_cap_total_cents >= 0", name=op.f("ck_buyers_revenue_cap_total_cents")),
         sa.CheckConstraint("revenue_cents >= 0", name=op.f("ck_buyers_revenue_cents")),
         sa.CheckConstraint("ring_timeout_s >= 5", name=op.f("ck_buyers_ring_timeout_s")),
@@ -248,9 +246,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["schedule_id"], ["schedules.id"], name=op.f("fk_buyers_schedule_id"), ondelete="RESTRICT"
         ),
-        sa.ForeignKeyConstraint(
-            ["trunk_id"], ["trunks.id"], name=op.f("fk_buyers_trunk_id"), ondelete="RESTRICT"
-        ),
+        sa.ForeignKeyConstraint(["trunk_id"], ["trunks.id"], name=op.f("fk_buyers_trunk_id"), ondelete="RESTRICT"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_buyers")),
         sa.UniqueConstraint("name", name=op.f("uq_buyers_name")),
         sqlite_autoincrement=True,
@@ -285,23 +281,17 @@ def upgrade() -> None:
         sa.Column("total_cap", sa.Integer(), nullable=True),
         sa.Column("concurrency_limit", sa.Integer(), nullable=True),
         sa.Column("notes", sa.String(), server_default=sa.text("('')"), nullable=False),
-        sa.CheckConstraint(
-            "ring_tone IN ('ringback', 'music', 'early_media')", name=op.f("ck_campaigns_ring_tone")
-        ),
+        sa.CheckConstraint("ring_tone IN ('ringback', 'music', 'early_media')", name=op.f("ck_campaigns_ring_tone")),
         sa.CheckConstraint("status IN ('ACTIVE', 'INACTIVE', 'ARCHIVED')", name=op.f("ck_campaigns_status")),
         sa.CheckConstraint("strategy IN ('tier', 'bid', 'epc')", name=op.f("ck_campaigns_strategy")),
         sa.CheckConstraint("unknown_state IN ('allow', 'block')", name=op.f("ck_campaigns_unknown_state")),
-        sa.CheckConstraint(
-            "weighting IN ('weighted_random', 'smooth_wrr')", name=op.f("ck_campaigns_weighting")
-        ),
+        sa.CheckConstraint("weighting IN ('weighted_random', 'smooth_wrr')", name=op.f("ck_campaigns_weighting")),
         sa.CheckConstraint("concurrency_limit >= 0", name=op.f("ck_campaigns_concurrency_limit")),
         sa.CheckConstraint("daily_cap >= 0", name=op.f("ck_campaigns_daily_cap")),
         sa.CheckConstraint("hourly_cap >= 0", name=op.f("ck_campaigns_hourly_cap")),
         sa.CheckConstraint("monthly_cap >= 0", name=op.f("ck_campaigns_monthly_cap")),
         sa.CheckConstraint("total_cap >= 0", name=op.f("ck_campaigns_total_cap")),
-        sa.ForeignKeyConstraint(
-            ["flow_id"], ["flows.id"], name=op.f("fk_campaigns_flow_id"), ondelete="RESTRICT"
-        ),
+        sa.ForeignKeyConstraint(["flow_id"], ["flows.id"], name=op.f("fk_campaigns_flow_id"), ondelete="RESTRICT"),
         sa.ForeignKeyConstraint(
             ["schedule_id"], ["schedules.id"], name=op.f("fk_campaigns_schedule_id"), ondelete="RESTRICT"
         ),
@@ -347,9 +337,7 @@ def upgrade() -> None:
         sa.Column("weight", sa.Integer(), nullable=True),
         sa.Column("status", sa.Text(), server_default=sa.text("'ACTIVE'"), nullable=False),
         sa.CheckConstraint("status IN ('ACTIVE', 'INACTIVE')", name=op.f("ck_campaign_buyers_status")),
-        sa.CheckConstraint(
-            "(buyer_id IS NULL) != (group_id IS NULL)", name=op.f("ck_campaign_buyers_buyer_xor_group")
-        ),
+        sa.CheckConstraint("(buyer_id IS NULL) != (group_id IS NULL)", name=op.f("ck_campaign_buyers_buyer_xor_group")),
         sa.CheckConstraint("weight BETWEEN 0 AND 100", name=op.f("ck_campaign_buyers_weight")),
         sa.ForeignKeyConstraint(
             ["buyer_id"], ["buyers.id"], name=op.f("fk_campaign_buyers_buyer_id"), ondelete="CASCADE"
@@ -391,9 +379,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["campaign_id"], ["campaigns.id"], name=op.f("fk_numbers_campaign_id"), ondelete="RESTRICT"
         ),
-        sa.ForeignKeyConstraint(
-            ["flow_id"], ["flows.id"], name=op.f("fk_numbers_flow_id"), ondelete="RESTRICT"
-        ),
+        sa.ForeignKeyConstraint(["flow_id"], ["flows.id"], name=op.f("fk_numbers_flow_id"), ondelete="RESTRICT"),
         sa.ForeignKeyConstraint(
             ["traffic_source_id"],
             ["traffic_sources.id"],
@@ -417,15 +403,9 @@ def upgrade() -> None:
         sa.Column("action", sa.Text(), server_default=sa.text("'block'"), nullable=False),
         sa.Column("consent_type", sa.Text(), server_default=sa.text("'none'"), nullable=False),
         sa.Column("notes", sa.String(), server_default=sa.text("('')"), nullable=False),
-        sa.CheckConstraint(
-            "action IN ('allow', 'block', 'require_consent')", name=op.f("ck_state_rules_action")
-        ),
-        sa.CheckConstraint(
-            "consent_type IN ('verbal', 'written', 'none')", name=op.f("ck_state_rules_consent_type")
-        ),
-        sa.ForeignKeyConstraint(
-            ["buyer_id"], ["buyers.id"], name=op.f("fk_state_rules_buyer_id"), ondelete="CASCADE"
-        ),
+        sa.CheckConstraint("action IN ('allow', 'block', 'require_consent')", name=op.f("ck_state_rules_action")),
+        sa.CheckConstraint("consent_type IN ('verbal', 'written', 'none')", name=op.f("ck_state_rules_consent_type")),
+        sa.ForeignKeyConstraint(["buyer_id"], ["buyers.id"], name=op.f("fk_state_rules_buyer_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_state_rules")),
         sa.UniqueConstraint("state_code", "buyer_id", name=op.f("uq_state_rules_state_code_buyer_id")),
         sqlite_autoincrement=True,

@@ -89,9 +89,7 @@ def upgrade() -> None:
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("data", JSON, server_default=sa.text("'{}'"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["call_id"], ["calls.id"], name=op.f("fk_call_events_call_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["call_id"], ["calls.id"], name=op.f("fk_call_events_call_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_call_events")),
         sa.UniqueConstraint("call_id", "seq", name=op.f("uq_call_events_call_id_seq")),
     )
@@ -132,15 +130,9 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("pauses", JSON, server_default=sa.text("'[]'"), nullable=False),
         sa.Column("error", sa.String(), nullable=True),
-        sa.CheckConstraint(
-            "state IN ('recording', 'processing', 'ready', 'failed')", name=op.f("ck_recordings_state")
-        ),
-        sa.ForeignKeyConstraint(
-            ["call_id"], ["calls.id"], name=op.f("fk_recordings_call_id"), ondelete="RESTRICT"
-        ),
-        sa.ForeignKeyConstraint(
-            ["leg_id"], ["legs.id"], name=op.f("fk_recordings_leg_id"), ondelete="SET NULL"
-        ),
+        sa.CheckConstraint("state IN ('recording', 'processing', 'ready', 'failed')", name=op.f("ck_recordings_state")),
+        sa.ForeignKeyConstraint(["call_id"], ["calls.id"], name=op.f("fk_recordings_call_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(["leg_id"], ["legs.id"], name=op.f("fk_recordings_leg_id"), ondelete="SET NULL"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recordings")),
     )
     op.create_index("ix_recordings_call_id", "recordings", ["call_id"], unique=False)

@@ -1,0 +1,158 @@
+"""`list|show|add|set|rm|copy|pause|resume` for every kind of row, made from the table of resources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from dcx_ari.services import rows
+from dcx_ari.services.errors import Invalid
+from dcx_ari.services.hints import hints
+from dcx_ari.services.listing import MAX_LIMIT, Query, list_rows
+from dcx_ari.services.resources import RESOURCES, Resource
+from dcx_ari.store.db import Database
+from dcx_cli import links, show
+from dcx_cli.main import new_app
+from dcx_cli.options import Json, parameters, signed, values_of
+from dcx_cli.work import run
+
+Key = Annotated[str, typer.Argument(help="Id or name.", show_default=False)]
+
+
+def build(name: str) -> typer.Typer:
+    """The group of commands for the resource `name`."""
+    resource = RESOURCES[name]
+    app = new_app(resource.help)
+    one = resource.singular
+    commands: list[tuple[str, Callable[..., None], str]] = [
+        ("list", _list(resource), f"List {resource.name}."),
+        ("show", _show(resource), f"Show one {one}."),
+        ("add", _add(resource), f"Add a {one}."),
+        ("set", _set(resource), f"Change fields of a {one}; an empty value clears."),
+        ("rm", _act(resource, rows.remove, "Removed"), f"Remove a {one}."),
+    ]
+    if resource.key == "name":
+        commands.append(("copy", _act(resource, rows.copy, "Made"), f"Copy a {one}: inactive, under a new name."))
+    if resource.pausable:
+        pause, resume = partial(rows.set_paused, paused=True), partial(rows.set_paused, paused=False)
+        commands.append(("pause", _act(resource, pause, "Paused"), f"Pause a {one}: no new calls."))
+        commands.append(("resume", _act(resource, resume, "Resumed"), f"Resume a {one}."))
+    for command, function, text in commands:
+        app.command(command, help=text)(function)
+    links.add_commands(app, resource)
+    return app
+
+
+def filters_of(pairs: Sequence[str]) -> dict[str, list[str]]:
+    """`status=ACTIVE,INACTIVE` … as filters. Raises Invalid."""
+    found: dict[str, list[str]] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise Invalid("filter", f"must look like status=ACTIVE, not {pair!r}")
+        found.setdefault(key.strip().replace("-", "_"), []).extend(part for part in text.split(",") if part)
+    return found
+
+
+def _list(resource: Resource) -> Callable[..., None]:
+    def command(
+        ctx: typer.Context,
+        json: Json = False,
+        filters: Annotated[
+            list[str] | None, typer.Option("--filter", metavar="KEY=VALUE[,VALUE]", help="Only these; repeatable.")
+        ] = None,
+        search: Annotated[str, typer.Option(help="Only rows with this text.", show_default=False)] = "",
+        sort_by: Annotated[str, typer.Option(help="Column to sort by.")] = "id",
+        desc: Annotated[bool, typer.Option("--desc", help="Largest first.")] = False,
+        limit: Annotated[int | None, typer.Option(help=f"Most rows, up to {MAX_LIMIT}; else all.")] = None,
+    ) -> None:
+        wanted = filters_of(filters or [])
+        query = Query(wanted, search, sort_by.replace("-", "_"), desc, limit)
+
+        async def work(database: Database) -> list[dict[str, Any]]:
+            async with database.read() as session:
+                return (await list_rows(session, resource, query)).items
+
+        found = run(ctx, work)
+        if json:
+            show.as_json(found)
+        elif found:
+            show.table(found, ("id", *resource.columns))
+        elif wanted or search:
+            show.note(f"No {resource.name} match.")
+        else:
+            show.note(f"No {resource.name} yet. Add one: {resource.empty}")
+
+    return command
+
+
+def _show(resource: Resource) -> Callable[..., None]:
+    def command(ctx: typer.Context, key: Key, json: Json = False) -> None:
+        async def work(database: Database) -> dict[str, Any]:
+            async with database.read() as session:
+                return await rows.get(session, resource, key)
+
+        row = run(ctx, work)
+        (show.as_json if json else show.card)(row)
+
+    return command
+
+
+def _add(resource: Resource) -> Callable[..., None]:
+    first = resource.argument
+    field = resource.fields.model_fields[first]
+
+    def command(ctx: typer.Context, json: bool, **given: Any) -> None:
+        values = {first: given.pop(first), **values_of(resource, given)}
+
+        async def work(database: Database) -> tuple[dict[str, Any], list[str]]:
+            async with database.write() as session:
+                row = await rows.create(session, resource, values)
+                return row, await hints(session, resource, row)
+
+        _report(resource, "Added", run(ctx, work), json=json)
+
+    argument = Annotated[str, typer.Argument(help=field.description, show_default=False)]
+    return signed(command, first, argument, parameters(resource, frozenset({first}), defaults=True))
+
+
+def _set(resource: Resource) -> Callable[..., None]:
+    def command(ctx: typer.Context, json: bool, key: str, **given: Any) -> None:
+        values = values_of(resource, given)
+        if not values:
+            raise Invalid(resource.singular, "nothing to set: name at least one field, see --help")
+
+        async def work(database: Database) -> tuple[dict[str, Any], list[str]]:
+            async with database.write() as session:
+                row = await rows.change(session, resource, key, values)
+                return row, await hints(session, resource, row)
+
+        _report(resource, "Changed", run(ctx, work), json=json)
+
+    return signed(command, "key", Key, parameters(resource, frozenset(), defaults=False))
+
+
+def _act(resource: Resource, action: Callable[..., Any], done: str) -> Callable[..., None]:
+    def command(ctx: typer.Context, key: Key, json: Json = False) -> None:
+        async def work(database: Database) -> dict[str, Any]:
+            async with database.write() as session:
+                row: dict[str, Any] = await action(session, resource, key)
+                return row
+
+        _report(resource, done, (run(ctx, work), []), json=json)
+
+    return command
+
+
+def _report(resource: Resource, done: str, result: tuple[dict[str, Any], list[str]], *, json: bool) -> None:
+    row, advice = result
+    if json:
+        show.as_json(row)
+    else:
+        name = row.get(resource.key) if resource.key else row.get(resource.argument)
+        typer.echo(f"{done} {resource.singular} {row['id']}: {name}")
+    for text in advice:
+        show.note(f"Note: {text}")

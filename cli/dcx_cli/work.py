@@ -1,0 +1,37 @@
+"""What commands share: settings, and a service called over the migrated database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+
+from dcx_ari.settings import Settings, read_settings
+from dcx_ari.store.db import Database, open_database
+from dcx_ari.store.migrate import migrate
+
+T = TypeVar("T")
+
+
+def settings_of(ctx: typer.Context) -> Settings:
+    """Settings from the command line and the environment. Raises SettingsError."""
+    home = ctx.find_root().obj
+    return read_settings(home=Path(home) if home is not None else None)
+
+
+def run(ctx: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Open the database, bring it to the newest schema, do the work, close."""
+    settings = settings_of(ctx)
+
+    async def all_of_it() -> T:
+        database = open_database(settings.database_url)
+        try:
+            await migrate(database)
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(all_of_it())
