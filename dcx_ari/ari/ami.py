@@ -99,9 +99,7 @@ class AmiClient:
         assert self._streams is not None  # noqa: S101 — _act opened it
         reader, writer = self._streams
         action_id = str(next(self._ids))
-        lines = [
-            f"{key}: {value}" for key, value in {"Action": name, "ActionID": action_id, **fields}.items()
-        ]
+        lines = [f"{key}: {value}" for key, value in {"Action": name, "ActionID": action_id, **fields}.items()]
         try:
             writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
             await writer.drain()

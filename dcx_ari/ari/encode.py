@@ -66,9 +66,7 @@ class Resource:
         sent = {name: argument(value) for name, value in (query or {}).items() if value is not None}
         members = {name: value for name, value in (body or {}).items() if value is not None}
         key = argument(order) if order is not None else ""
-        return await self._transport.request(
-            Request(method, path, sent, members or None, blocking=blocking, order=key)
-        )
+        return await self._transport.request(Request(method, path, sent, members or None, blocking=blocking, order=key))
 
 
 def read(decoder: msgspec.json.Decoder[T], answer: bytes) -> T:

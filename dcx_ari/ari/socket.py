@@ -154,9 +154,7 @@ class Link:
                 self.replaced = True
                 self._end("another client took the name of our application")
         if len(self._frames) > self._cap:
-            log.critical(
-                "%d unread events of %s: the engine is stuck, ending the session", self._cap, self._app
-            )
+            log.critical("%d unread events of %s: the engine is stuck, ending the session", self._cap, self._app)
             self._end("too many unread events")
 
     def _answered(self, frame: bytes) -> bool:
@@ -169,9 +167,7 @@ class Link:
             # Late (its asker gave up), or Asterisk could not read the request and names no id.
             log.debug("an answer %d to nobody (%r)", response.status_code, response.request_id)
         elif not answer.done():
-            answer.set_result(
-                Answer(response.status_code, response.reason_phrase, response.message_body.encode())
-            )
+            answer.set_result(Answer(response.status_code, response.reason_phrase, response.message_body.encode()))
         return True
 
     def _end(self, why: str) -> None:

@@ -142,6 +142,4 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def event(kind: str, app: str = "dcx", **fields: Any) -> str:
-    return json.dumps(
-        {"type": kind, "application": app, "timestamp": "2026-11-20T10:00:00.000+0000", **fields}
-    )
+    return json.dumps({"type": kind, "application": app, "timestamp": "2026-11-20T10:00:00.000+0000", **fields})
