@@ -12,7 +12,6 @@ import secrets
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -31,10 +30,6 @@ from dcx_ari.store.models import Buyer, Call, Leg, TrafficSource
 log = logging.getLogger(__name__)
 
 CURRENCY = "USD"
-_ATTEMPT = text(
-    "SELECT attempt FROM cap_holds WHERE call_id = :call_id AND scope = 'buyer' AND scope_id = :buyer_id "
-    "ORDER BY metric = 'connect' AND state = 'committed' DESC, attempt DESC LIMIT 1"
-)
 
 
 class PostbackRefused(Refused):
@@ -118,10 +113,8 @@ async def _request(
     if buyer is not None:
         rules = parse(d.Buyer, buyer.model_dump(mode="json")).conversion_rules
         rule = next((each for each in rules if each.kind == "postback"), None)
-    attempt = (await session.execute(_ATTEMPT, {"call_id": call.id, "buyer_id": buyer_id})).scalar()
     return Report(
         call_id=call.id,
-        attempt=1 if attempt is None else int(attempt),
         report=report,
         currency=currency,
         started_at=call.started_at,

@@ -14,6 +14,10 @@ _CALL = (
     "UPDATE calls SET revenue_cents = ?, payout_cents = ?, converted = ?, converted_at = COALESCE(converted_at, ?) "
     "WHERE id = ?"
 )
+_ATTEMPT = (
+    "SELECT attempt FROM cap_holds WHERE call_id = ? AND scope = 'buyer' AND scope_id = ? "
+    "ORDER BY CASE WHEN metric = 'connect' AND state = 'committed' THEN 0 ELSE 1 END, attempt DESC LIMIT 1"
+)
 _PREFIX = "postback:"
 
 
@@ -42,7 +46,6 @@ class Report:
     """
 
     call_id: str
-    attempt: int
     report: Postback
     currency: str
     started_at: int
@@ -55,14 +58,14 @@ class Report:
 
     def apply(self, tx: Tx) -> Told:
         tx.write()
-        books = self._books(tx)
+        books, attempt = self._books(tx), self._attempt(tx)
         verdict = judge(
             self.report,
             books.reports,
             currency=self.currency,
             started_at=self.started_at,
             now=self.at,
-            hold_until=self._hold_until(tx),
+            hold_until=self._hold_until(tx, attempt),
         )
         if isinstance(verdict, (Noop, Reject)):
             return Told(verdict, books.revenue)
@@ -72,17 +75,22 @@ class Report:
         share = 0
         if self.share_bp is not None:
             share = adjustment_cents(books.payout, share_cents(books.revenue + delta, self.share_bp))
-        done = self._book(tx, price, delta, share)
+        done = self._book(tx, attempt, price, delta, share)
         revenue = books.revenue + delta
         tx.connection.many(_CALL, [(revenue, books.payout + share, True, self.at, self.call_id)])
         return Told(verdict, revenue, bool(done.over_cap))
 
-    def _book(self, tx: Tx, price: int, delta: int, share: int) -> Converted:
+    def _attempt(self, tx: Tx) -> int:
+        """The leg that the buyer answered, by what it held."""
+        found = tx.connection.rows(_ATTEMPT, (self.call_id, self.buyer_id))
+        return int(found[0][0]) if found else 1
+
+    def _book(self, tx: Tx, attempt: int, price: int, delta: int, share: int) -> Converted:
         money = [self._money("revenue", delta)] + ([self._money("payout", share)] if share else [])
-        if not is_converted(tx, self.call_id, self.attempt):
-            return Convert(self.call_id, self.attempt, price, tuple(money), self.at).apply(tx)
+        if not is_converted(tx, self.call_id, attempt):
+            return Convert(self.call_id, attempt, price, tuple(money), self.at).apply(tx)
         actor = f"buyer {self.buyer_id}"
-        return Correct(self.call_id, self.attempt, delta, tuple(money), self.at, "postback", actor).apply(tx)
+        return Correct(self.call_id, attempt, delta, tuple(money), self.at, "postback", actor).apply(tx)
 
     def _money(self, kind: str, cents: int) -> Money:
         key = _PREFIX + self.report.id
@@ -109,9 +117,9 @@ class Report:
                     reports.append(Booked(key.removeprefix(_PREFIX), revenue, reported_at or 0))
         return _Books(revenue, payout, reports)
 
-    def _hold_until(self, tx: Tx) -> int | None:
+    def _hold_until(self, tx: Tx, attempt: int) -> int | None:
         """When the room kept for a conversion is given back; now, while the leg is live or once it is sold."""
-        for row in tx.holds(self.call_id, self.attempt):
+        for row in tx.holds(self.call_id, attempt):
             if row.key.metric == "convert":
                 return None if row.state == "released" else row.expires_at or self.at
         return self.at
