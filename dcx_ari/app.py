@@ -10,20 +10,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
+from dcx_ari.api.app import make_app
 from dcx_ari.ari.ami import AmiClient
 from dcx_ari.ari.client import AriClient
 from dcx_ari.ari.errors import AriError
 from dcx_ari.ari.resources import Ari
+from dcx_ari.ari.transport import Transport
 from dcx_ari.ari.trunks import TrunkObjects
 from dcx_ari.call.exchange import Exchange
-from dcx_ari.call.ports import Ports
+from dcx_ari.call.ports import Ports, Speech
 from dcx_ari.call.tasks import cancel_and_wait
 from dcx_ari.clock import now_ms
 from dcx_ari.configuration import Configuration
 from dcx_ari.desk import StoreDesk
 from dcx_ari.flows.inbound import inbound
 from dcx_ari.lifecycle import StoreLifecycle
-from dcx_ari.media.recording import StereoRecorder
+from dcx_ari.media.recording import Monitor, StereoRecorder
 from dcx_ari.media.speech import FliteSpeech
 from dcx_ari.metrics import Metrics
 from dcx_ari.settings import Settings
@@ -59,6 +63,19 @@ class AsteriskAccess:
     speech: Callable[..., Sequence[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What an engine talks to, besides its database: real, or (in tests and simulations) fake.
+
+    `scratch` is the directory that `monitor` writes recordings into.
+    """
+
+    transport: Transport
+    monitor: Monitor
+    speech: Speech
+    scratch: Path
+
+
 class EngineFailed(Exception):
     """A part of the engine stopped; the message says which and why."""
 
@@ -66,29 +83,37 @@ class EngineFailed(Exception):
 class Engine:
     """One worker: the exchange, its store, and the API in front of it. Made by `engine`."""
 
-    def __init__(self, settings: Settings, access: AsteriskAccess, database: Database, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        ledger: Ledger,
+        outside: Outside,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
         self.settings = settings
         self.database = database
         self.ledger = ledger
         self.metrics = Metrics()
         self.configuration = Configuration(database, settings.timezone)
         self.journal = Journal(lambda statements: ledger.submit(WriteRows(statements)), settings.app_name)
-        self.client = AriClient(access.ari_url, access.ari_user, access.ari_password, settings.app_name)
-        self.ami = AmiClient(access.ami_host, access.ami_port, access.ami_user, access.ami_secret)
-        self.recorder = StereoRecorder(self.ami, self.journal, access.monitor, settings.home)
-        self.desk = StoreDesk(self.configuration, ledger, database, self.journal, now_ms)
-        self.trunks = TrunkObjects(Ari(self.client))
-        speech = FliteSpeech(access.speech, settings.home / "speech")
+        self.recorder = StereoRecorder(outside.monitor, self.journal, outside.scratch, settings.home)
+        self.desk = StoreDesk(self.configuration, ledger, database, self.journal, clock)
+        self.ari = Ari(outside.transport)
+        self.trunks = TrunkObjects(self.ari)
         self.exchange = Exchange(
-            self.client,
+            outside.transport,
             settings.app_name,
-            Ports(self.journal, speech, self.recorder, now_ms, self.desk),
+            Ports(self.journal, outside.speech, self.recorder, clock, self.desk),
             inbound(self.configuration.document, self.configuration.fresh),
-            StoreLifecycle(self.configuration, database, ledger, self.journal, self.desk, self.trunks, self.metrics),
+            StoreLifecycle(
+                self.configuration, database, ledger, self.journal, self.desk, self.trunks, self.metrics, clock
+            ),
         )
+        self._now_ms = clock
         exchange = self.exchange
         self.metrics.watch(lambda: len(exchange.calls), lambda: exchange.connected, lambda: exchange.events_seen)
-        self.configuration.on_change(self._push_trunks)
+        self.configuration.on_change(self.push_trunks)
 
     async def not_ready(self) -> str | None:
         """None when a call can be taken, else why not."""
@@ -96,7 +121,7 @@ class Engine:
             return "Asterisk: not connected"
         try:
             async with asyncio.timeout(_ASK_S):
-                await self.client.ping()
+                await self.ari.applications.get(self.settings.app_name)
         except (AriError, TimeoutError) as error:
             return f"Asterisk: {error or 'no answer'}"
         try:
@@ -127,6 +152,8 @@ class Engine:
             done, _ = await asyncio.wait([writing, stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopped}:
                 error = task.exception()
+                if isinstance(error, EngineFailed):
+                    raise error
                 raise EngineFailed(f"{task.get_name()} stopped: {error or 'without a reason'}") from error
         finally:
             await self.exchange.stop(grace_s)
@@ -135,10 +162,29 @@ class Engine:
 
     def _parts(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         yield "exchange", self.exchange.run()
+        yield "API", self._serve_api()
         yield "configuration", self.configuration.watch()
         yield "housekeeping", self._keep_house()
 
-    async def _push_trunks(self) -> None:
+    async def _serve_api(self) -> None:
+        settings = self.settings
+        app = make_app(self.database, readiness=self.not_ready, registry=self.metrics.registry)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_ASK_S)
+        await runner.setup()
+        try:
+            try:
+                await web.TCPSite(runner, settings.api_host, settings.api_port).start()
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise EngineFailed(
+                    f"DCX_API_PORT: cannot listen on {settings.api_host}:{settings.api_port}: {reason}. "
+                    "Stop the other program, or set DCX_API_PORT to a free port."
+                ) from None
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await runner.cleanup()
+
+    async def push_trunks(self) -> None:
         if self.exchange.connected:
             for problem in await self.trunks.sync(self.configuration.trunks):
                 log.error("%s", problem)
@@ -149,7 +195,7 @@ class Engine:
             try:
                 await self.ledger.release_expired()
                 if any(campaign.strategy == "epc" for campaign in self.configuration.snapshot.campaigns.values()):
-                    since = now_ms() - _EARNINGS_DAYS * _DAY_MS
+                    since = self._now_ms() - _EARNINGS_DAYS * _DAY_MS
                     self.desk.earnings = await earnings(self.database, since)
             except StoreError as error:
                 log.warning("housekeeping: %s", error)
@@ -165,9 +211,12 @@ async def engine(settings: Settings, access: AsteriskAccess) -> AsyncIterator[En
         stack.push_async_callback(database.close)
         ledger = open_ledger(settings.database_url, worker=settings.app_name)
         stack.push_async_callback(ledger.close)
-        made = Engine(settings, access, database, ledger)
+        client = AriClient(access.ari_url, access.ari_user, access.ari_password, settings.app_name)
+        stack.push_async_callback(client.close)
+        ami = AmiClient(access.ami_host, access.ami_port, access.ami_user, access.ami_secret)
+        stack.push_async_callback(ami.close)
+        speech = FliteSpeech(access.speech, settings.home / "speech")
+        made = Engine(settings, database, ledger, Outside(client, ami, speech, access.monitor))
         stack.callback(made.configuration.close)
-        stack.push_async_callback(made.ami.close)
-        stack.push_async_callback(made.client.close)
         await made.configuration.load()
         yield made

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from dcx_ari.ari.errors import AriError, Gone
 from dcx_ari.ari.trunks import TrunkObjects
 from dcx_ari.call.call import Call
 from dcx_ari.call.exchange import Exchange
 from dcx_ari.call.ids import call_of
-from dcx_ari.clock import now_ms
 from dcx_ari.configuration import Configuration
 from dcx_ari.decide.caps import Outcome
 from dcx_ari.decide.causes import Cause
 from dcx_ari.desk import StoreDesk
 from dcx_ari.metrics import Metrics
-from dcx_ari.settlement import money_of
+from dcx_ari.settlement import cost_of, payout_of
 from dcx_ari.store.calls import open_calls
 from dcx_ari.store.db import Database
 from dcx_ari.store.errors import StoreError
@@ -37,6 +37,7 @@ class StoreLifecycle:
         desk: StoreDesk,
         trunks: TrunkObjects,
         metrics: Metrics,
+        now_ms: Callable[[], int],
     ) -> None:
         self._configuration = configuration
         self._database = database
@@ -45,6 +46,7 @@ class StoreLifecycle:
         self._desk = desk
         self._trunks = trunks
         self._metrics = metrics
+        self._now_ms = now_ms
 
     # -- connection -----------------------------------------------------------------------------------------
 
@@ -52,7 +54,7 @@ class StoreLifecycle:
         """Push the trunks, end what an earlier process left, free what dead calls held."""
         self._trunks.forget()
         await self.push_trunks()
-        before = now_ms()
+        before = self._now_ms()
         channels = [channel.id for channel in await exchange.ari.channels.list()]
         await self._end_orphans(exchange, channels)
         await self._close_rows(exchange)
@@ -93,7 +95,7 @@ class StoreLifecycle:
         for row in await open_calls(self._database, exchange.app):
             if row.id in exchange.calls:
                 continue
-            now = now_ms()
+            now = self._now_ms()
             self._journal.update(
                 row.id, ended_at=now, status="FAILED", failure_reason="engine_lost", ended_by="system", stage="ended"
             )
@@ -106,7 +108,7 @@ class StoreLifecycle:
 
     async def closed(self, call: Call) -> None:
         """Settle what is held, book payout and cost, write the end of the row."""
-        now = now_ms()
+        now = self._now_ms()
         account = self._desk.account(call)
         status, reason = outcome_of(call)
         self._journal.update(
@@ -133,8 +135,9 @@ class StoreLifecycle:
             self._desk.forget(call)
 
     async def _settle(self, call: Call, now: int) -> None:
-        account = self._desk.account(call)
-        entries = money_of(call, account, self._desk.snapshot(), now)
+        account, snapshot = self._desk.account(call), self._desk.snapshot()
+        earned = (await self._ledger.sums(call.id)).revenue_cents
+        entries = [*payout_of(call, account, snapshot, earned, now), *cost_of(call, snapshot)]
         if entries:
             await self._ledger.book(entries)
         await self._ledger.finish(call.id, Outcome(answered=account.connected is not None))

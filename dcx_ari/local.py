@@ -10,15 +10,19 @@ from pathlib import Path
 
 from dcx_ari.app import AsteriskAccess
 from dcx_ari.settings import Settings
-from dcx_asterisk.fetch import Progress
+from dcx_asterisk.errors import AsteriskError
+from dcx_asterisk.fetch import Progress, present
 from dcx_asterisk.instance import Instance
 from dcx_asterisk.process import Asterisk, running
+from dcx_asterisk.render import Secrets, secrets_of
+
+SECRETS = "secrets.json"
 
 
 def instance_of(settings: Settings) -> Instance:
     """The Asterisk that belongs to these settings."""
     return Instance(
-        home=settings.home / "asterisk",
+        home=settings.asterisk_path,
         ari_port=settings.ari_port,
         ami_port=settings.ami_port,
         sip_port=settings.sip_port,
@@ -26,6 +30,16 @@ def instance_of(settings: Settings) -> Instance:
         rtp_ports=settings.rtp_range,
         app=settings.app_name.rpartition("-")[0] or settings.app_name,
     )
+
+
+def read_secrets(instance: Instance) -> Secrets:
+    """The secrets of an Asterisk's home. Raises AsteriskError where there are none."""
+    if not (instance.home / SECRETS).exists():
+        raise AsteriskError(
+            f"there is no password for Asterisk: {instance.home / SECRETS} does not exist",
+            "Set DCX_ARI_PASSWORD, or DCX_ASTERISK_HOME to the home of that Asterisk.",
+        )
+    return secrets_of(instance)
 
 
 def access_of(asterisk: Asterisk) -> AsteriskAccess:
@@ -39,6 +53,33 @@ def access_of(asterisk: Asterisk) -> AsteriskAccess:
         ami_secret=asterisk.ami_secret,
         monitor=Path(asterisk.instance.spool) / "monitor",
         speech=lambda *args: asterisk.tree.command("flite", *args),
+    )
+
+
+def access_to_foreign(settings: Settings) -> AsteriskAccess:
+    """Access to an Asterisk that somebody else started with our configuration.
+
+    User and password are those of the settings, or of the secrets that lie in its home. The manager interface
+    is asked on loopback only. Raises AsteriskError where there is no password.
+    """
+    instance = instance_of(settings)
+    user, password = settings.ari_user, settings.ari_password
+    ami_user, ami_secret = user, password
+    if not password or (instance.home / SECRETS).exists():
+        known = read_secrets(instance)
+        user, password = (user, password) if password else (known.ari_user, known.ari_password)
+        ami_user, ami_secret = known.ami_user, known.ami_secret
+    tree = present("engine")
+    return AsteriskAccess(
+        ari_url=settings.ari_base,
+        ari_user=user,
+        ari_password=password,
+        ami_host="127.0.0.1",
+        ami_port=settings.ami_port,
+        ami_user=ami_user,
+        ami_secret=ami_secret,
+        monitor=instance.spool / "monitor",
+        speech=lambda *args: tree.command("flite", *args) if tree is not None else ("flite", *args),
     )
 
 

@@ -35,9 +35,11 @@ class Settings:
     rtp_ports: str = "10000-10999"
     ari_host: str = "127.0.0.1"
     ari_port: int = 8088
+    ami_port: int = 5038
     ari_url: str = ""
     ari_user: str = "dcx"
     ari_password: str = field(default="", repr=False)
+    asterisk_home: str = ""
     app_name: str = "dcx-0"
     log_level: str = "INFO"
     debian_mirror: str = ""
@@ -47,6 +49,11 @@ class Settings:
         """First and last RTP port."""
         low, _, high = self.rtp_ports.partition("-")
         return int(low), int(high)
+
+    @property
+    def asterisk_path(self) -> Path:
+        """Where Asterisk keeps its things (secrets, spool): `asterisk_home`, or a folder of our own home."""
+        return Path(self.asterisk_home).expanduser().absolute() if self.asterisk_home else self.home / "asterisk"
 
     @property
     def ari_base(self) -> str:
@@ -87,7 +94,7 @@ def _number(variable: str, value: Any) -> int:
 
 
 def _check(settings: Settings) -> None:
-    for name in ("api_port", "sip_port", "ari_port"):
+    for name in ("api_port", "sip_port", "ari_port", "ami_port"):
         if not 1 <= getattr(settings, name) <= 65_535:
             raise SettingsError(f"DCX_{name.upper()}: must be a port, 1 to 65535")
     ports = (settings.api_port, settings.ari_port)

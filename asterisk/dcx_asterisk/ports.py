@@ -51,9 +51,8 @@ def free_ports(count: int, host: str = "127.0.0.1", spacing: int = 1, within: It
     `within` are candidates; without it, the range below the one the kernel hands out (so that outgoing
     connections do not take them meanwhile), tried in an order of this process's own.
     """
-    import random
 
-    candidates = list(within) or random.sample(range(12000, 31000, spacing), 600)
+    candidates = list(within) or _shuffled(range(12000, 31000, spacing))
     found: list[int] = []
     for first in candidates:
         if all(_free(host, port) for port in range(first, first + spacing)):
@@ -70,3 +69,9 @@ def _free(host: str, port: int) -> bool:
     except PortTaken:
         return False
     return True
+
+
+def _shuffled(candidates: range) -> list[int]:
+    import random
+
+    return random.sample(candidates, len(candidates))

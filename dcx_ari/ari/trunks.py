@@ -3,11 +3,13 @@
 The objects live in Asterisk's memory wizard: they survive a reload and not a restart, so everything is pushed
 again on every connection. Order and fields follow what Asterisk 22 was seen to do: auth, aor, endpoint,
 identify on the way in, the reverse on the way out; `callerid` is always sent, because a PUT without it turns
-the caller of every later call into "unknown".
+the caller of every later call into "unknown". No `set_var`: an endpoint that has one can never be PUT again
+(500, "Could not find option suitable"), since Asterisk reads its own writing of it wrongly.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +59,7 @@ class TrunkObjects:
     def __init__(self, ari: Ari) -> None:
         self._ari = ari
         self._pushed: dict[int, TrunkAccount] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     def forget(self) -> None:
         """Asterisk may have restarted: push everything the next time."""
@@ -64,6 +67,10 @@ class TrunkObjects:
 
     async def sync(self, trunks: Iterable[TrunkAccount]) -> list[str]:
         """Push what is new or changed, remove what has gone. Returns one message per trunk that was refused."""
+        async with self._one_at_a_time:
+            return await self._sync(trunks)
+
+    async def _sync(self, trunks: Iterable[TrunkAccount]) -> list[str]:
         problems = []
         wanted = {trunk.id: trunk for trunk in trunks if trunk.active}
         for trunk_id in set(self._pushed) - set(wanted):
@@ -84,7 +91,9 @@ class TrunkObjects:
     async def _push(self, trunk: TrunkAccount) -> None:
         name = trunk.endpoint
         scheme = f"sip:{trunk.host}:{trunk.port}" + (";transport=tcp" if trunk.transport == "tcp" else "")
+        # A PUT merges: an AOR would keep its former contact beside the new one, an identify its addresses.
         await self._delete("identify", name)
+        await self._delete("aor", name)
         await self._put("aor", name, {"contact": scheme, "max_contacts": "1"})
         if trunk.username:
             auth = {"auth_type": "userpass", "username": trunk.username, "password": trunk.password or ""}
@@ -97,7 +106,6 @@ class TrunkObjects:
                 "aors": name,
                 "outbound_auth": name if trunk.username else "",
                 "transport": f"transport-{trunk.transport}",
-                "set_var": f"DCX_TRUNK={trunk.id}",
             },
         )
         if trunk.accept_from:

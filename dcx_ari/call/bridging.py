@@ -53,7 +53,9 @@ async def join(call: Call, leg: Leg, *, record: bool) -> str | None:
             await asyncio.gather(start, add)
     except Gone:
         await call.wait(lambda: not leg.live, 1.0)  # raises CallEnded if it was the caller
+        return recording_id
     leg.bridged_at = call.ports.now_ms()
+    call.nudge()
     call.ports.journal.leg(call.id, leg)
     call.ports.journal.update(call.id, connected_at=leg.bridged_at, buyer_id=leg.buyer_id)
     return recording_id

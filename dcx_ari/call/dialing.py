@@ -107,6 +107,7 @@ async def _ring(
                 leg.failed = leg.failed or LegResult.NOT_ACCEPTED
         if won:
             leg.accepted_at = call.ports.now_ms()
+            call.nudge()
         return won
     finally:
         call.ports.journal.leg(call.id, leg)
@@ -116,6 +117,7 @@ async def _ring(
 
 async def _until_answered(call: Call, leg: Leg, target: Target, timeout_s: float, early_media: bool) -> bool:
     leg.dialled_at = call.ports.now_ms()
+    call.nudge()
     call.ports.journal.leg(call.id, leg)
     if not await _create(call, leg, target):
         return False

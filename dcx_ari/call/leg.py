@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from dcx_ari.ari import events as ev
 from dcx_ari.decide.causes import LegResult, leg_result
 
+_LOCAL_HANGUP = 32  # what Asterisk puts into the request for its own hangups: no Q.850 cause
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -85,7 +87,8 @@ class Leg:
             case ev.ChannelDtmfReceived():
                 self.digits.append(event.digit)
             case ev.ChannelHangupRequest():
-                self.asked_cause = event.cause or self.asked_cause
+                if event.cause and event.cause != _LOCAL_HANGUP:
+                    self.asked_cause = event.cause
             case ev.StasisEnd() if self.inbound:
                 # Nothing but a hangup takes a caller out of our application, and the news of the channel's
                 # end comes later or, if the subscription went with it, never.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -33,13 +34,24 @@ class BadFlow(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases: a few hundred bytes of them can stand for gigabytes."""
+    """Safe YAML without aliases (a few hundred bytes of them can stand for gigabytes), and with the booleans of
+    YAML 1.2: `on`, `off`, `yes` and `no` are words.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise BadFlow(f"line {mark.line + 1}, column {mark.column + 1}: aliases are not allowed")
         return super().compose_node(parent, index)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 def parse(text: str) -> Document:

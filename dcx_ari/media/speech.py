@@ -84,4 +84,3 @@ class FliteSpeech:
         if process.returncode != 0:
             reason = said.decode(errors="replace").strip()[-200:]
             raise SpeechUnavailable(f"the speech engine failed ({process.returncode}): {reason}")
-

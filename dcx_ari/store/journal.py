@@ -189,7 +189,10 @@ class Journal:
 
 
 def _plain(name: str, value: Any) -> Any:
-    return json.dumps(value) if name in _JSON_COLUMNS and value is not None else value
+    """JSON columns as text; a string there is JSON already (a Decision)."""
+    if name in _JSON_COLUMNS and value is not None and not isinstance(value, str):
+        return json.dumps(value)
+    return value
 
 
 def _statements(

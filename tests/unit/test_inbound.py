@@ -17,7 +17,9 @@ from dcx_ari.decide.phone import normalise
 pytestmark = pytest.mark.unit
 
 
-def _arrives(fields: dict[str, str], *, number: str = "+12125550100", name: str = "", raw: bytes = b"") -> Inbound | None:
+def _arrives(
+    fields: dict[str, str], *, number: str = "+12125550100", name: str = "", raw: bytes = b""
+) -> Inbound | None:
     channel: dict[str, Any] = {
         "id": "1.1",
         "name": "PJSIP/trunk-1-00000001",
@@ -26,7 +28,13 @@ def _arrives(fields: dict[str, str], *, number: str = "+12125550100", name: str 
         "caller": {"name": name, "number": number},
         "connected": {"name": "", "number": ""},
         "accountcode": "",
-        "dialplan": {"context": "from-trunk", "exten": "s", "priority": 1, "app_name": "Stasis", "app_data": ""},
+        "dialplan": {
+            "context": "from-trunk",
+            "exten": "s",
+            "priority": 1,
+            "app_name": "Stasis",
+            "app_data": "",
+        },
         "creationtime": "2026-11-20T10:00:00.000+0000",
         "language": "en",
     }

@@ -26,7 +26,9 @@ def _mono(path: Path, samples: list[int], *, width: int = 2) -> Path:
 def test_interleaves_and_pads_the_shorter_side(tmp_path: Path) -> None:
     long = [n % 1000 for n in range(200_001)]  # more than one step of interleaving
     made = make_stereo(
-        _mono(tmp_path / "l.wav", long), _mono(tmp_path / "r.wav", [-1] * 100_000), tmp_path / "sub" / "out.wav"
+        _mono(tmp_path / "l.wav", long),
+        _mono(tmp_path / "r.wav", [-1] * 100_000),
+        tmp_path / "sub" / "out.wav",
     )
     with wave.open(str(tmp_path / "sub" / "out.wav")) as file:
         assert (file.getnchannels(), file.getframerate(), file.getnframes()) == (2, 8000, 200_001)
@@ -46,4 +48,6 @@ def test_a_bad_side_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_a_path_tells_nothing_of_the_caller() -> None:
-    assert str(recording_path("01jd0000000123456789.rec1")) == "recordings/01jd00/01jd0000000123456789.rec1.wav"
+    assert (
+        str(recording_path("01jd0000000123456789.rec1")) == "recordings/01jd00/01jd0000000123456789.rec1.wav"
+    )
