@@ -129,12 +129,12 @@ def create(core: Core, ask: Ask) -> dict[str, Any]:
     if set(kinds) - KINDS or len(base) != 1:
         raise Refused(500, "Unable to create bridge")
     bridge = Bridge(core, bridge_id, base.pop(), ask.text("name"), frozenset(kinds), core.timestamp())
-    _set_variables(bridge, ask)
+    _assign_all(bridge, ask)
     core.bridges[bridge_id] = bridge
     return bridge.to_json()
 
 
-def _set_variables(bridge: Bridge, ask: Ask) -> None:
+def _assign_all(bridge: Bridge, ask: Ask) -> None:
     for name, value in (ask.args.get("variables") or {}).items():
         if isinstance(value, dict):
             bridge.variables[name] = str(value.get("value", ""))
@@ -236,3 +236,20 @@ def get_variable(core: Core, ask: Ask) -> dict[str, Any]:
     if name not in bridge.variables:
         raise Refused(404, "Provided variable was not found")
     return {"value": bridge.variables[name]}
+
+
+def get_variables(core: Core, ask: Ask) -> dict[str, Any]:
+    bridge = core.bridge(ask.id)
+    names = ask.many("variables")
+    if not names:
+        raise Refused(400, "At least one variable name is required")
+    if set(names) - set(bridge.variables):
+        raise Refused(404, "Provided variable was not found")
+    return {"variables": {name: bridge.variables[name] for name in names}}
+
+
+def set_variables(core: Core, ask: Ask) -> None:
+    bridge = core.bridge(ask.id)
+    if not isinstance(ask.args.get("variables"), dict):
+        raise Refused(400, "The 'variables' field must be a JSON object")
+    _assign_all(bridge, ask)

@@ -115,7 +115,8 @@ def _voices(bridge: Bridge, listener: Channel) -> list[str]:
                 if snoop.whispers in ("in", "both") and snoop.bridge is not None
                 for name in _voices(snoop.bridge, snoop)
             ]
-    return voices
+    own = listener.party.name if listener.party is not None else None
+    return [voice for voice in voices if voice != own]
 
 
 def _spied(snoop: Channel, target: Channel) -> list[str]:

@@ -49,6 +49,10 @@ class Playback:
         """Its turn has come. True: it occupies the target until it ends."""
         if self.stopped:
             return self._finish("done")
+        if self.target.gone:
+            # Asterisk starts and fails it, or forgets it without an event: here always the harder of the two.
+            self.core.playbacks.pop(self.id, None)
+            return False
         self.target.playing = self
         return self._next()
 
@@ -62,7 +66,7 @@ class Playback:
             self.core.playbacks.pop(self.id, None)
             return False
         seconds = self.core.media.seconds(self.uri)
-        if self.target.gone or seconds is None:
+        if seconds is None:
             return self._finish("failed")
         self._run_for(seconds)
         self.target.heard_changed()

@@ -40,6 +40,8 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("POST", "channels/*/record"): verbs.record,
     ("GET", "channels/*/variable"): verbs.get_variable,
     ("POST", "channels/*/variable"): verbs.set_variable,
+    ("GET", "channels/*/variables"): verbs.get_variables,
+    ("POST", "channels/*/variables"): verbs.set_variables,
     ("POST", "channels/*/continue"): verbs.go_on,
     ("POST", "channels/*/move"): verbs.move,
     ("POST", "channels/*/redirect"): verbs.redirect,
@@ -60,6 +62,8 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("POST", "bridges/*/record"): bridges.record,
     ("GET", "bridges/*/variable"): bridges.get_variable,
     ("POST", "bridges/*/variable"): bridges.set_variable,
+    ("GET", "bridges/*/variables"): bridges.get_variables,
+    ("POST", "bridges/*/variables"): bridges.set_variables,
     ("GET", "playbacks/*"): playbacks.get,
     ("DELETE", "playbacks/*"): playbacks.stop,
     ("POST", "playbacks/*/control"): playbacks.control,
@@ -106,7 +110,15 @@ def route(method: str, path: str) -> tuple[Handler, tuple[str, ...]]:
     """The handler, and the decoded variable parts of the path."""
     parts = path.split("/")
     for pattern, handler in _INDEX.get((method, len(parts)), []):
-        if all(expected in ("*", part) for expected, part in zip(pattern, parts, strict=True)):
+        if _fits(pattern, parts):
             ids = tuple(unquote(p) for e, p in zip(pattern, parts, strict=True) if e == "*")
             return handler, ids
+    if any(_fits(pattern.split("/"), parts) for _, pattern in ROUTES):
+        raise Refused(405, "Invalid method")
     raise Refused(404, "Resource not found")
+
+
+def _fits(pattern: list[str], parts: list[str]) -> bool:
+    return len(pattern) == len(parts) and all(
+        expected in ("*", part) for expected, part in zip(pattern, parts, strict=True)
+    )

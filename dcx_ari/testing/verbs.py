@@ -9,6 +9,7 @@ from dcx_ari.testing import playbacks, recordings
 from dcx_ari.testing.causes import REASONS
 from dcx_ari.testing.channels import Channel
 from dcx_ari.testing.dialling import set_variable as assign
+from dcx_ari.testing.dialling import set_variables as assign_all
 from dcx_ari.testing.wire import Ask, Refused
 
 if TYPE_CHECKING:
@@ -157,8 +158,10 @@ def _read(channel: Channel, name: str) -> str:
         return channel.variables[name]
     if function == "PJSIP_HEADER":
         header = argument.rstrip(")").partition(",")[2].lower()
-        headers = {key.lower(): value for key, value in channel.headers.items()}
-        return headers.get(header, "")
+        for name, value in channel.headers.items():
+            if name.lower() == header:
+                return value
+        raise Refused(500, "Unable to read provided function")
     raise Refused(404, "Provided variable was not found")
 
 
@@ -167,6 +170,21 @@ def set_variable(core: Core, ask: Ask) -> asyncio.Future[None]:
     name = ask.need("variable", "Variable name is required")
     value, report = ask.text("value"), ask.flag("report_events")
     return channel.control.join(lambda: assign(channel, name, value, report=report))
+
+
+def get_variables(core: Core, ask: Ask) -> dict[str, Any]:
+    channel = core.channel(ask.id)
+    names = ask.many("variables")
+    if not names:
+        raise Refused(400, "At least one variable name is required")
+    return {"variables": {name: _read(channel, name) for name in names}}
+
+
+def set_variables(core: Core, ask: Ask) -> asyncio.Future[None]:
+    channel = core.stasis_channel(ask.id)
+    if not isinstance(ask.args.get("variables"), dict):
+        raise Refused(400, "The 'variables' field must be a JSON object")
+    return channel.control.join(lambda: assign_all(channel, ask))
 
 
 def go_on(core: Core, ask: Ask) -> None:
@@ -213,7 +231,7 @@ def redirect(core: Core, ask: Ask) -> None:
     channel = core.stasis_channel(ask.id)
     endpoint = ask.need("endpoint", "Required parameter 'endpoint' not provided.")
     if endpoint.partition("/")[0] != channel.name.partition("/")[0]:
-        raise Refused(422, "Endpoint technology type must match the channel")
+        raise Refused(422, "Endpoint technology does not match channel technology")
     channel.redirected_to = endpoint
 
 

@@ -131,6 +131,24 @@ async def a_reported_variable_is_in_every_event(world: World) -> None:
     assert (await world.event("StasisEnd", leg))["channel"]["channelvars"] == {"DCX_CALL": "c1"}
 
 
+async def several_variables_at_once(world: World) -> None:
+    leg, channels = await world.answered(), world.ari.channels
+    await channels.set_channel_vars(leg, variables={"A": "1", "B": {"value": "2", "report_events": True}})
+    assert (await channels.get_channel_vars(leg, variables=["A", "B"])).variables == {"A": "1", "B": "2"}
+    assert (await channels.get(leg)).channelvars == {"B": "2"}
+    async with refused(NotSet, status=404):
+        await channels.get_channel_vars(leg, variables=["A", "NOPE"])
+    async with refused(BadRequest, status=400):
+        await channels.set_channel_vars(leg, variables=[{"name": "A", "value": "1"}])
+
+
+async def headers_of_a_caller_are_read(world: World) -> None:
+    caller = await world.caller()
+    channels = world.ari.channels
+    async with refused(BadRequest, status=500):
+        await channels.get_channel_var(caller.channel_id, variable="PJSIP_HEADER(read,X-Nope)")
+
+
 async def variables_can_come_with_the_creation(world: World) -> None:
     leg = world.id("leg")
     await world.ari.channels.create(

@@ -40,7 +40,7 @@ async def an_unregistered_endpoint_is_unavailable(world: World) -> None:
     async with refused(EndpointUnavailable):
         await world.ari.channels.originate(endpoint=endpoint, app=world.app, channel_id=world.id("leg"))
     async with refused(EndpointUnavailable):
-        await world.ari.channels.create(endpoint="NoSuchTech/x", app=world.app)
+        await world.ari.channels.create(endpoint="NoSuchTech/x", app=world.app, channel_id=world.id("leg"))
 
 
 async def a_malformed_endpoint_is_a_bad_request(world: World) -> None:

@@ -21,9 +21,11 @@ async def a_playback_starts_and_finishes(world: World) -> None:
     leg = await world.answered()
     playback = world.id("p")
     made = await world.ari.channels.play_with_id(leg, playback, media=SHORT)
-    assert (made.state, made.media_uri, made.target_uri) == ("queued", SHORT, f"channel:{leg}")
+    assert (made.media_uri, made.target_uri) == (SHORT, f"channel:{leg}")
+    assert made.state in ("queued", "playing")  # it may have begun before the answer was written
     assert await _finished(world, playback) == "done"
     assert world.kinds(playback) == ["PlaybackStarted", "PlaybackFinished"]
+    await world.quiet()
     async with refused(Gone, status=404):
         await world.ari.playbacks.get(playback)
 
@@ -61,6 +63,7 @@ async def a_stopped_playback_is_done(world: World) -> None:
     assert (await world.ari.playbacks.get(playback)).state == "playing"
     await world.ari.playbacks.stop(playback)
     assert await _finished(world, playback) == "done"
+    await world.quiet()  # the event comes a little before the playback is forgotten
     async with refused(Gone, status=404):
         await world.ari.playbacks.stop(playback)
 
@@ -97,14 +100,17 @@ async def no_media_is_refused(world: World) -> None:
         await world.ari.channels.play(leg, media=[])
 
 
-async def the_end_of_the_channel_fails_what_plays_and_what_waits(world: World) -> None:
+async def the_end_of_the_channel_fails_what_plays_and_may_forget_what_waits(world: World) -> None:
     leg = await world.answered(AnswersThenHangsUp(0.5, after=0.0))
     playing = await _start(world, leg, LONG)
     waiting = await _start(world, leg, LONG)
     assert await _finished(world, playing) == "failed"
-    assert await _finished(world, waiting) == "failed"
     await world.event("ChannelDestroyed", leg)
-    assert world.kinds(waiting) == ["PlaybackStarted", "PlaybackFinished"]
+    await world.quiet()
+    # One that waits starts and fails, or is never heard of again: the end of the channel is all there is.
+    assert world.kinds(waiting) in ([], ["PlaybackStarted", "PlaybackFinished"])
+    async with refused(Gone, status=404):
+        await world.ari.playbacks.get(waiting)
 
 
 async def a_playback_can_be_paused(world: World) -> None:

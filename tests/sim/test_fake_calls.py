@@ -1,62 +1,14 @@
 """The fake's people: what a whole call looks like from their ends."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
 from dcx_ari.ari.resources import Ari
 from dcx_ari.testing import Answers, FakeAsterisk, virtual_now
+from tests.sim.kit import BUYER, connected
 
 pytestmark = pytest.mark.sim
-
-BUYER = "PJSIP/+15550100@trunk"
-
-
-class Engine:
-    """A tiny engine: it only keeps the events."""
-
-    def __init__(self, fake: FakeAsterisk) -> None:
-        self.ari = Ari(fake)
-        self.events: list[dict[str, Any]] = []
-        self._fake = fake
-        self._news = asyncio.Event()
-
-    async def read(self) -> None:
-        async for session in self._fake.sessions():
-            async for raw in session:
-                self.events.append(json.loads(raw))
-                self._news.set()
-
-    async def event(self, kind: str, subject: str = "") -> dict[str, Any]:
-        """Wait for the first event of a kind that mentions an id."""
-        async with asyncio.timeout(60):
-            while True:
-                for event in self.events:
-                    if event["type"] == kind and subject in json.dumps(event):
-                        return event
-                self._news.clear()
-                await self._news.wait()
-
-    async def leg(self, leg_id: str, endpoint: str = BUYER) -> None:
-        await self.ari.channels.create(endpoint=endpoint, app="dcx-0", channel_id=leg_id)
-        await self.event("StasisStart", leg_id)
-        await self.ari.channels.dial(leg_id, timeout_s=30)
-        await self.event("Dial", '"ANSWER"')
-
-
-@asynccontextmanager
-async def connected(fake: FakeAsterisk) -> AsyncIterator[Engine]:
-    engine = Engine(fake)
-    reading = asyncio.create_task(engine.read())
-    await asyncio.sleep(0)
-    try:
-        yield engine
-    finally:
-        reading.cancel()
 
 
 async def test_a_whole_call_from_both_ends(fake: FakeAsterisk) -> None:
