@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trunks": ("dcx_cli.rows", "Carriers: where calls come from and go to."),
     "flows": ("dcx_cli.rows", "Flow documents: what callers go through first."),
     "calls": ("dcx_cli.calls", "The call log."),
+    "caps": ("dcx_cli.caps", "Caps: what is used, what is left, and whether it all adds up."),
     "keys": ("dcx_cli.keys", "Keys for the API."),
 }
 """Name -> (module, help in one line)."""

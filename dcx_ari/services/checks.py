@@ -13,6 +13,7 @@ from sqlalchemy import func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from dcx_ari.clock import now_ms
 from dcx_ari.decide import rows as decided
 from dcx_ari.decide.rowjson import parse
 from dcx_ari.decide.schedules import compile_schedule
@@ -43,7 +44,8 @@ async def check_trunk(session: AsyncSession, values: Mapping[str, Any], row_id: 
         return
     trunk = m.Trunk
     where = (col(trunk.is_default).is_(True), col(trunk.id) != (row_id or 0))
-    await session.exec(update(trunk).where(*where).values(is_default=False, version=trunk.version + 1))
+    change = {"is_default": False, "version": trunk.version + 1, "updated_at": now_ms()}
+    await session.exec(update(trunk).where(*where).values(change))
 
 
 def prepare_buyer(values: dict[str, Any], given: frozenset[str]) -> None:
@@ -76,8 +78,9 @@ async def check_buyer(session: AsyncSession, values: Mapping[str, Any], row_id: 
     group = (await session.exec(select(m.BuyerGroup).where(col(m.BuyerGroup.name) == value))).first()
     if group is None:
         raise Invalid("endpoint_value", f"must be the name of a group: there is no group {value!r}")
-    if row_id is not None and group.id is not None and await _reaches(session, group.id, row_id):
-        raise Invalid("endpoint_value", f"must not be a group that contains the buyer himself: {value!r}")
+    member = select(m.BuyerGroupMember.id).where(col(m.BuyerGroupMember.buyer_id) == (row_id or 0))
+    if (await session.exec(member)).first() is not None:
+        raise Invalid("endpoint_value", "must not be a group: the buyer is a member of one, and groups do not nest")
 
 
 async def _our_number(session: AsyncSession, endpoint: str) -> str | None:
@@ -86,44 +89,41 @@ async def _our_number(session: AsyncSession, endpoint: str) -> str | None:
     return (await session.exec(select(number).where(col(number) == endpoint))).first()
 
 
-async def _reaches(session: AsyncSession, group_id: int, buyer_id: int) -> bool:
-    """Whether the group contains the buyer, directly or through buyers that are groups."""
-    seen: set[int] = set()
-    todo = {group_id}
-    while todo:
-        current = todo.pop()
-        seen.add(current)
-        members = select(m.Buyer).join(m.BuyerGroupMember, col(m.BuyerGroupMember.buyer_id) == col(m.Buyer.id))
-        found = (await session.exec(members.where(col(m.BuyerGroupMember.group_id) == current))).all()
-        if any(buyer.id == buyer_id for buyer in found):
-            return True
-        names = [buyer.endpoint_value for buyer in found if buyer.endpoint_type == "GROUP"]
-        if names:
-            inner = select(m.BuyerGroup.id).where(col(m.BuyerGroup.name).in_(names))
-            todo |= {each for each in (await session.exec(inner)).all() if each is not None} - seen
-    return False
-
-
 async def check_member(session: AsyncSession, values: Mapping[str, Any], _row_id: int | None) -> None:
     buyer = await session.get(m.Buyer, values["buyer_id"])
     if buyer is None or buyer.endpoint_type != "GROUP":
         return
-    inner = select(m.BuyerGroup.id).where(col(m.BuyerGroup.name) == buyer.endpoint_value)
-    target = (await session.exec(inner)).first()
-    if target is None:
+    group = await session.get(m.BuyerGroup, values["group_id"])
+    itself = group is not None and group.name == buyer.endpoint_value
+    why = "the group would contain itself" if itself else "groups do not nest"
+    raise Invalid("buyer", f"must not be a group: {why}")
+
+
+async def check_attachment(session: AsyncSession, values: Mapping[str, Any], row_id: int | None) -> None:
+    """Weight 0 means never unless alone: a tier in which all have 0 would take no calls."""
+    tier, weight = await _place(session, values)
+    campaign = await session.get(m.Campaign, values["campaign_id"])
+    if weight != 0 or campaign is None or campaign.strategy != "tier":
         return
-    if target == values["group_id"] or await _group_in_group(session, target, values["group_id"]):
-        raise Invalid("buyer", f"must not make the group contain itself: {buyer.name!r} is a group")
+    link = m.CampaignBuyer
+    others = select(link).where(
+        col(link.campaign_id) == campaign.id, col(link.id) != (row_id or 0), col(link.status) == "ACTIVE"
+    )
+    places = [await _place(session, other.model_dump()) for other in (await session.exec(others)).all()]
+    weights = [other_weight for other_tier, other_weight in places if other_tier == tier]
+    if weights and not any(weights):
+        raise Invalid("weight", f"must not be 0: all weights of tier {tier} would be 0")
 
 
-async def _group_in_group(session: AsyncSession, outer: int, inner: int) -> bool:
-    """Whether `outer` leads to `inner` through a buyer that is that group."""
-    name = (await session.exec(select(m.BuyerGroup.name).where(col(m.BuyerGroup.id) == inner))).one()
-    proxies = select(m.Buyer.id).where(col(m.Buyer.endpoint_type) == "GROUP", col(m.Buyer.endpoint_value) == name)
-    for buyer_id in (await session.exec(proxies)).all():
-        if buyer_id is not None and await _reaches(session, outer, buyer_id):
-            return True
-    return False
+async def _place(session: AsyncSession, link: Mapping[str, Any]) -> tuple[int, int]:
+    """Tier and weight that count: the attachment's, else the buyer's or the group's own."""
+    owner: m.Buyer | m.BuyerGroup | None = (
+        await session.get(m.Buyer, link["buyer_id"])
+        if link["buyer_id"] is not None
+        else await session.get(m.BuyerGroup, link["group_id"])
+    )
+    tier, weight = (owner.tier, owner.weight) if owner is not None else (0, 100)
+    return (tier if link["tier"] is None else link["tier"], weight if link["weight"] is None else link["weight"])
 
 
 async def check_group(session: AsyncSession, values: Mapping[str, Any], row_id: int | None) -> None:

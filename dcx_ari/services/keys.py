@@ -16,9 +16,9 @@ from typing import Any, get_args
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from dcx_ari.clock import now_ms
 from dcx_ari.services.errors import Conflict, Invalid, NotFound
 from dcx_ari.services.render import plain
-from dcx_ari.services.rows import now_ms
 from dcx_ari.store.db import Database
 from dcx_ari.store.errors import StoreError
 from dcx_ari.store.fields import label

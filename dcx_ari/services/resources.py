@@ -217,6 +217,7 @@ _ALL = (
         refs={"campaign_id": "campaigns", "buyer_id": "buyers", "group_id": "groups"},
         unique=(("campaign_id", "buyer_id", "group_id"),),
         prepare=checks.prepare_attachment,
+        check=checks.check_attachment,
         empty="dcx campaigns attach CAMPAIGN --buyer NAME",
     ),
     Resource(

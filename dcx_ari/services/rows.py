@@ -6,7 +6,6 @@ before anything is written, and counts `config_version` up in the same transacti
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from dcx_ari.clock import now_ms
 from dcx_ari.services.errors import Conflict, Invalid, Stale
 from dcx_ari.services.find import find, names_of, resolve_refs
 from dcx_ari.services.parse import check_names, check_text, parse_fields
@@ -23,10 +23,6 @@ from dcx_ari.services.render import render
 from dcx_ari.services.resources import RESOURCES, Resource
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 async def get(session: AsyncSession, resource: Resource, key: str | int) -> dict[str, Any]:

@@ -180,21 +180,33 @@ async def test_loops_are_refused_from_both_sides(db: Database):
         await add(db, "numbers", phone_number="+15551230002")
 
 
-async def test_a_group_that_contains_itself(db: Database):
+async def test_a_group_that_contains_itself_or_another(db: Database):
     await add(db, "groups", name="G")
     await add(db, "groups", name="H")
     await add(db, "buyers", name="is G", endpoint_type="GROUP", endpoint_value="G")
-    await add(db, "buyers", name="is H", endpoint_type="GROUP", endpoint_value="H")
     await add(db, "buyers", name="plain", endpoint_value=A)
     async with db.write() as session:
         with pytest.raises(Invalid, match="contain itself"):
             await links.attach(session, "groups", "G", {"buyer": "is G"})
-        await links.attach(session, "groups", "G", {"buyer": "is H"})
-        with pytest.raises(Invalid, match="contain itself"):
+        with pytest.raises(Invalid, match="do not nest"):
             await links.attach(session, "groups", "H", {"buyer": "is G"})
-        await links.attach(session, "groups", "H", {"buyer": "plain"})
-        with pytest.raises(Invalid, match="contains the buyer"):
+        await links.attach(session, "groups", "G", {"buyer": "plain"})
+        with pytest.raises(Invalid, match="do not nest"):
             await rows.change(session, R["buyers"], "plain", {"endpoint_type": "GROUP", "endpoint_value": "G"})
+        with pytest.raises(Conflict, match="points at the group"):
+            await rows.change(session, R["groups"], "G", {"name": "K"})
+
+
+async def test_not_all_weights_of_a_tier_are_zero(db: Database):
+    await add(db, "campaigns", name="C")
+    for name in ("A", "B", "Z"):
+        await add(db, "buyers", name=name, endpoint_value=A, weight=0)
+    async with db.write() as session:
+        await links.attach(session, "campaigns", "C", {"buyer": "A"})
+        with pytest.raises(Invalid, match="all weights of tier 0"):
+            await links.attach(session, "campaigns", "C", {"buyer": "B"})
+        await links.attach(session, "campaigns", "C", {"buyer": "B", "weight": 1})
+        await links.attach(session, "campaigns", "C", {"buyer": "Z"})
 
 
 async def test_a_source_has_no_more_numbers_than_its_limit(db: Database):
