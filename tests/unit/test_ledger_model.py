@@ -15,7 +15,7 @@ from dcx_ari.decide.caps import CounterKey, Hold, Outcome, committed
 from dcx_ari.store.ledger import AttemptClosed, Refused, Reserved
 from dcx_ari.store.ledger.money import Convert
 from dcx_ari.store.ledger.reserve import Reserve
-from dcx_ari.store.ledger.settle import CommitConnect, Release, ReleaseOrphans, Settle
+from dcx_ari.store.ledger.settle import CommitConnect, Release, ReleaseExpired, ReleaseOrphans, Settle
 from dcx_ari.store.ledger.tx import Tx
 from dcx_ari.store.ledger.verify import differences
 from dcx_ari.store.ledger.writer import Request, SqliteConnection
@@ -94,11 +94,15 @@ class LedgerModel(RuleBasedStateMachine):
     def commit(self, wanted: Hold, amount: int) -> None:
         self.used[wanted.key] = self.used.get(wanted.key, 0) + amount
 
-    @rule(numbers=st.lists(CALLS, min_size=1, max_size=4), buyer=st.integers(1, 2), worker=WORKERS)
-    def reserve(self, numbers: list[int], buyer: int, worker: str) -> None:
+    @rule(numbers=st.lists(CALLS, min_size=1, max_size=4), buyer=st.integers(1, 2), worker=WORKERS, sweep=st.booleans())
+    def reserve(self, numbers: list[int], buyer: int, worker: str, sweep: bool) -> None:
+        """Some in one transaction, perhaps with a sweep (which has to write first) after each."""
         wanted = self.holds(buyer)
         calls = [f"c{number}" for number in numbers]
-        answers = self.run(*(Reserve(call, 1, tuple(wanted), worker, self.at) for call in calls))
+        asked: list[Request] = []
+        for call in calls:
+            asked += [Reserve(call, 1, tuple(wanted), worker, self.at)] + [ReleaseExpired(self.at)] * sweep
+        answers = self.run(*asked)[:: 2 if sweep else 1]
         for call, answer in zip(calls, answers, strict=True):
             if call in self.seen:
                 closed = call not in self.open

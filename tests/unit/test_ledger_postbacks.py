@@ -14,12 +14,13 @@ import pytest
 from ledger_kit import ANSWERED, Clock, hold, shown, sql
 from sqlalchemy import update
 
-from dcx_ari.decide.postback import sign
+from dcx_ari.decide.postback import Accept, Postback, sign
 from dcx_ari.services import rows
 from dcx_ari.services.postbacks import Answer, PostbackRefused, new_key, receive
 from dcx_ari.services.resources import RESOURCES
 from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.ledger import Ledger, Money, Sums
+from dcx_ari.store.ledger.report import Report
 from dcx_ari.store.migrate import migrate
 from dcx_ari.store.models import Call, Leg
 
@@ -151,17 +152,31 @@ async def test_a_call_sold_by_duration_is_corrected_to_the_report(db: Database, 
 
 async def test_many_at_once_book_one(db: Database, ledger: Ledger) -> None:
     await kept(ledger)
-    answers = await asyncio.gather(*(post(db, ledger, 1200, id_=f"r{n}") for n in (1, 1, 1, 2, 2, 2)))
-    assert [answer.status for answer in answers].count("booked") == 1
+    requests = [
+        Report("c", Postback(f"r{n % 2}", 1200, "USD", NOW), "USD", START, 1, 1, None, None, 2500, NOW)
+        for n in range(6)
+    ]
+    told = await asyncio.gather(*(ledger.submit(request) for request in requests))
+    assert [isinstance(each.verdict, Accept) for each in told] == [True] + [False] * 5
     assert await ledger.sums("c") == Sums(1200, 300)
     assert await shown(ledger, CONVERT) == (1, 0)
 
 
-@pytest.mark.parametrize(("column", "share"), [("bridged_at", 0), ("ended_at", 300)])
-async def test_the_source_must_have_earned_its_share(db: Database, ledger: Ledger, column: str, share: int) -> None:
-    moment = START + 66_000 - (29_000 if column == "bridged_at" else 30_000)
+@pytest.mark.parametrize(
+    ("moments", "share"),
+    [
+        ({"bridged_at": START + 37_000}, 0),
+        ({"bridged_at": START + 36_000}, 300),
+        ({"bridged_at": NOW - 29_000, "ended_at": None}, 0),
+        ({"bridged_at": NOW - 30_000, "ended_at": None}, 300),
+        ({"bridged_at": None}, 0),
+    ],
+)
+async def test_the_source_must_have_earned_its_share(
+    db: Database, ledger: Ledger, moments: dict[str, Any], share: int
+) -> None:
     async with db.write() as session:
-        await session.exec(update(Leg).values({column: moment}))
+        await session.exec(update(Leg).values(moments))
     assert (await post(db, ledger, 1200)).status == "booked"
     assert (await ledger.sums("c")).payout_cents == share
 

@@ -166,7 +166,7 @@ class ReleaseExpired:
             "ORDER BY call_id, attempt",
             (self.at,),
         )
-        return _free(tx, due, self.at, awaiting=True)
+        return _free(tx, due, self.at)
 
 
 def as_hold(row: HoldRow) -> Hold:
@@ -181,9 +181,8 @@ def _attempts(tx: Tx, sql: str, params: Params) -> list[Freed]:
     return [Freed(*row) for row in tx.connection.rows(sql, params)]
 
 
-def _free(tx: Tx, attempts: list[Freed], at: int, awaiting: bool = False) -> list[Freed]:
+def _free(tx: Tx, attempts: list[Freed], at: int) -> list[Freed]:
     for call_id, attempt in attempts:
         for row in _open(tx, call_id, attempt):
-            if awaiting == (row.expires_at is not None):
-                tx.close_hold(row, "released", at)
+            tx.close_hold(row, "released", at)
     return attempts
