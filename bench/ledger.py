@@ -110,9 +110,7 @@ TABLE = (
     "CREATE TABLE naive (scope, scope_id, metric, period, period_key, used,"
     " PRIMARY KEY (scope, scope_id, metric, period, period_key))"
 )
-SELECT = (
-    "SELECT used FROM naive WHERE scope = ? AND scope_id = ? AND metric = ? AND period = ? AND period_key = ?"
-)
+SELECT = "SELECT used FROM naive WHERE scope = ? AND scope_id = ? AND metric = ? AND period = ? AND period_key = ?"
 UPDATE = "INSERT INTO naive VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used"
 
 

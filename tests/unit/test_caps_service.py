@@ -21,7 +21,6 @@ from dcx_ari.services.resources import RESOURCES
 from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.ledger import Ledger, Spacing
 from dcx_ari.store.migrate import migrate
-from dcx_cli.main import COMMANDS
 from dcx_cli.main import app as root
 
 pytestmark = pytest.mark.unit
@@ -139,7 +138,6 @@ async def test_adjust_names_what_is_wrong(db: Database, ledger: Ledger, change: 
 
 
 def dcx(tmp_path: Path, *arguments: str) -> Any:
-    COMMANDS.setdefault("caps", ("dcx_cli.caps", "Caps"))
     environment = {"DCX_DATABASE_URL": f"sqlite:///{tmp_path}/dcx.db", "DCX_HOME": str(tmp_path)}
     return CliRunner().invoke(root, ["caps", *arguments], env=environment)
 
