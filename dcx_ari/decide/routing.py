@@ -6,8 +6,10 @@ Live calls, `dcx explain`, dry runs and replays call the same `route`. It reads 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from dcx_ari.decide.candidates import Sieve
@@ -56,23 +58,24 @@ def route(
     source = snapshot.compiled.sources.get(source_id) if source_id is not None else None
     plan = _plan(snapshot, facts, number)
     refusal = _refusal(number, plan, source, blocked(entries), x)
-    inputs = Inputs(snapshot, facts, usage, entries, explain_all=explain_all)
+    decision = partial(
+        Decision,
+        call_id=facts.call_id,
+        number=facts.number,
+        campaign_id=plan.campaign.row.id if plan is not None else None,
+        source_id=source_id,
+        state=place.state,
+        geo_source=place.source,
+        config_version=snapshot.version,
+        now=at,
+        seed=seed,
+        inputs=Inputs(snapshot, facts, usage, entries, explain_all=explain_all),
+    )
     if plan is None or refusal is not None:
-        return Decision(
-            call_id=facts.call_id,
-            number=facts.number,
-            campaign_id=plan.campaign.row.id if plan is not None else None,
-            source_id=source_id,
-            state=place.state,
-            geo_source=place.source,
-            config_version=snapshot.version,
-            now=at,
-            seed=seed,
-            refusal=Failed(*refusal) if refusal is not None else None,
-            inputs=inputs,
-        )
+        return decision(refusal=Failed(*refusal) if refusal is not None else None)
     _look_up_state(x, snapshot, plan, place)
-    return _choose(x, plan, source_id, place, usage, seed, inputs)
+    sieve = Sieve(x, start_of(seed), usage.turns, explain_all=explain_all)
+    return _choose(x, plan, sieve, usage, decision)
 
 
 def tags_of(facts: CallFacts, place: Place) -> dict[str, Any]:
@@ -134,38 +137,20 @@ def _look_up_state(x: Context, snapshot: Snapshot, plan: CampaignPlan, place: Pl
     x.quiet = not (by_state or x.suppressed or x.history or facts.tried or facts.skills)
 
 
-def _choose(
-    x: Context,
-    plan: CampaignPlan,
-    source_id: int | None,
-    place: Place,
-    usage: Usage,
-    seed: int,
-    inputs: Inputs,
-) -> Decision:
-    start, row = start_of(seed), plan.campaign.row
-    sieve = Sieve(x, start, usage.turns, explain_all=inputs.explain_all)
+def _choose(x: Context, plan: CampaignPlan, sieve: Sieve, usage: Usage, decision: Callable[..., Decision]) -> Decision:
+    row = plan.campaign.row
     no_payout = _call_marks(x, sieve)
     sieve.take_all(plan.candidates)
     order = rank(
         sieve.passed,
         strategy=row.strategy,
         smooth=row.weighting == "smooth_wrr",
-        start=start,
+        start=sieve.start,
         campaign_id=row.id,
         earnings=usage.earnings,
         turns=usage.turns,
     )
-    return Decision(
-        call_id=x.facts.call_id,
-        number=x.facts.number,
-        campaign_id=row.id,
-        source_id=source_id,
-        state=place.state,
-        geo_source=place.source,
-        config_version=inputs.snapshot.version,
-        now=x.now,
-        seed=seed,
+    return decision(
         strategy=row.strategy,
         weighting=row.weighting,
         ranked=order.ranked,
@@ -175,7 +160,6 @@ def _choose(
         no_payout=no_payout,
         max_attempts=row.max_attempts,
         max_route_s=row.max_route_s,
-        inputs=inputs,
     )
 
 

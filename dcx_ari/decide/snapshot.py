@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from dcx_ari.decide.plan import CampaignPlan, Compiled, compile_all
+from dcx_ari.decide.compiling import compile_all
+from dcx_ari.decide.plan import CampaignPlan, Compiled
 from dcx_ari.decide.rowjson import parse
 from dcx_ari.decide.rows import (
     Attachment,

@@ -104,6 +104,7 @@ def test_already_tried_rerouted_and_skill() -> None:
     decision = decide(config(rows), facts)
     assert reasons(decision) == {1: "already_tried", 2: "rerouted", 3: "skill"}
     assert order(decision) == [4]
+    assert order(decide(config([buyer(1, accept_rerouted_max=1)]), call(connections=1))) == [1]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,7 @@ def test_a_revenue_cap_needs_room_for_the_whole_price_unless_it_counts_after() -
     assert only(decide(strict, usage=used(tight)))[1]["add"] == 1000
     loose = config([buyer(1, revenue_cap_daily_cents=5000, cap_mode="count_after")])
     assert order(decide(loose, usage=used(tight))) == [1]
+    assert only(decide(loose, usage=used((*tight[:5], 5000))))[1]["add"] == 0
 
 
 def test_limit_zero_is_closed_and_null_unlimited() -> None:
