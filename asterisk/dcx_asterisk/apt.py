@@ -59,9 +59,7 @@ class Apt:
             )
         for part in ("state/lists/partial", "cache/archives/partial"):
             (home / part).mkdir(parents=True, exist_ok=True)
-        (home / "status").write_text(
-            ""
-        )  # empty: every dependency is resolved, whatever the machine has installed
+        (home / "status").write_text("")  # empty: every dependency is resolved, whatever the machine has installed
         signed = f"[signed-by={mirror.signed_by}] " if mirror.signed_by else ""
         (home / "sources.list").write_text(f"deb {signed}{mirror.uri} {SUITE} main\n")
         self._configuration.write_text(_CONFIGURATION.format(home=home))
@@ -102,9 +100,7 @@ class Apt:
                 process.wait()
         have = len(list(into.glob("*.deb")))
         if process.returncode != 0 or have < len(packages):
-            raise self._failed(
-                f"{have} of {len(packages)} packages were downloaded", log.read_text(errors="replace")
-            )
+            raise self._failed(f"{have} of {len(packages)} packages were downloaded", log.read_text(errors="replace"))
         done(sum(package.size for package in packages))
 
     def _command(self, args: list[str]) -> list[str]:
@@ -128,9 +124,7 @@ class Apt:
         return output
 
     def _failed(self, what: str, output: str) -> FetchFailed:
-        lines = [
-            line for line in output.splitlines() if line[:2] in ("E:", "W:", "Er")
-        ] or output.splitlines()
+        lines = [line for line in output.splitlines() if line[:2] in ("E:", "W:", "Er")] or output.splitlines()
         told = "\n".join(lines[:5])
         return FetchFailed(
             f"could not fetch from {self._mirror.uri}: {what}\n{told}".rstrip(),

@@ -143,8 +143,8 @@ class Phone:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._connect()
-                if self._registration:
-                    await self.wait("REGISTER_OK", timeout_s=timeout_s)
+                while self._registration and "OK" not in await self.command("reginfo"):
+                    await asyncio.sleep(0.05)  # it may have registered before we were connected to hear of it
         except (TimeoutError, CommandFailed):
             await self.stop()
             raise StartFailed(f"the phone {self.name} did not start\n{self._log_tail()}") from None

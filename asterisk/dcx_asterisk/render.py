@@ -53,7 +53,7 @@ def secrets_of(instance: Instance) -> Secrets:
         raise AsteriskError(f"{path} is damaged", "Delete it; a new one is made at the next start.") from error
 
 
-def render(instance: Instance, root: Path) -> Secrets:
+def render(instance: Instance, root: Path, given: Secrets | None = None) -> Secrets:
     """Write every file and directory Asterisk needs below `instance.home`; `root` is the tree its program
     lies in ("/" where it is installed). Idempotent. Raises AsteriskError where the home cannot be written."""
     try:
@@ -68,7 +68,7 @@ def render(instance: Instance, root: Path) -> Secrets:
             *(instance.spool / name for name in _MADE_BY_HAND),
         ):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        known = secrets_of(instance)
+        known = given or secrets_of(instance)
         values = _values(instance, root, known)
         for source in files("dcx_asterisk").joinpath("config").iterdir():
             if source.name.endswith(".conf"):
