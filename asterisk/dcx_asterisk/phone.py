@@ -143,8 +143,9 @@ class Phone:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._connect()
-                while self._registration and "OK" not in await self.command("reginfo"):
-                    await asyncio.sleep(0.05)  # it may have registered before we were connected to hear of it
+                # Asked, not waited for: it may have registered before we were connected to hear of it.
+                while self._registration and "OK" not in await self.command("reginfo"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
         except (TimeoutError, CommandFailed):
             await self.stop()
             raise StartFailed(f"the phone {self.name} did not start\n{self._log_tail()}") from None
