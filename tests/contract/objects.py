@@ -42,6 +42,7 @@ async def an_endpoint_is_listed(world: World) -> None:
     assert name in [endpoint.resource for endpoint in await world.ari.endpoints.list_by_tech("PJSIP")]
     await asterisk.delete_object(CLASS, "endpoint", name)
     await asterisk.delete_object(CLASS, "aor", name)
+    await world.quiet()
     async with refused(Gone, status=404):
         await world.ari.endpoints.get("PJSIP", name)
 

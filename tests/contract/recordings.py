@@ -20,6 +20,7 @@ async def a_bridge_is_recorded(world: World) -> None:
     await world.ari.recordings.unmute(name)
     await world.ari.recordings.stop(name)
     assert (await world.event("RecordingFinished", name))["recording"]["state"] == "done"
+    await world.quiet()
     async with refused(Gone, status=404):
         await world.ari.recordings.stop(name)
     assert (await world.ari.recordings.get_stored(name)).format == "wav"
