@@ -1,60 +1,27 @@
 """Tapes: a call recorded once can be played to the same code again, under other ids."""
 
 import asyncio
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dcx_ari.ari.errors import AriError, EndpointUnavailable
 from dcx_ari.ari.resources import Ari
-from dcx_ari.ari.transport import Transport
 from dcx_ari.testing import Answers, FakeAsterisk, virtual_now
 from dcx_ari.testing.tape import TapeMismatch, TapePlayer, TapeRecorder, load
+from tests.contract.trial import answer_and_connect
+from tests.contract.world import LONG
 from tests.sim.kit import BUYER
 
 pytestmark = pytest.mark.sim
 
 
-async def answer_and_connect(transport: Transport, call_id: str) -> list[str]:
-    """Code on trial: answers a call, plays a menu, waits for a digit, connects a leg until the caller goes."""
-    ari, seen = Ari(transport), []
-    caller = ""
-    async for session in transport.sessions():
-        async for raw in session:
-            event: dict[str, Any] = json.loads(raw)
-            subject = event.get("channel", event.get("peer", event.get("playback", {}))).get("id", "")
-            seen.append(f"{event['type']} {subject.replace(call_id, '…')}")
-            match event["type"]:
-                case "StasisStart" if not caller:
-                    caller = subject
-                    await ari.channels.answer(caller)
-                    await ari.channels.play_with_id(caller, f"{call_id}.menu", media="sound:menu")
-                case "ChannelDtmfReceived":
-                    await ari.playbacks.stop(f"{call_id}.menu")
-                    with pytest.raises(EndpointUnavailable):
-                        await ari.channels.create(endpoint="PJSIP/none", app="dcx-0", channel_id=f"{call_id}.leg1")
-                    await ari.channels.create(endpoint=BUYER, app="dcx-0", channel_id=f"{call_id}.leg2")
-                case "StasisStart":
-                    await ari.channels.dial(subject, timeout_s=30)
-                case "Dial" if event["dialstatus"] == "ANSWER":
-                    await ari.bridges.create_with_id(f"{call_id}.bridge1", type="mixing")
-                    await ari.bridges.add_channel(f"{call_id}.bridge1", channel=[caller, subject])
-                case "StasisEnd" if subject == caller:
-                    await ari.channels.hangup(f"{call_id}.leg2")
-                case "ChannelDestroyed":
-                    await ari.bridges.destroy(f"{call_id}.bridge1")
-                    return seen
-    return seen
-
-
 async def record(path: Path) -> list[str]:
     fake = FakeAsterisk()
-    fake.sound("sound:menu", 20.0)
+    fake.sound(LONG, 30.0)
     fake.phone(BUYER, Answers(after=3.0))
     recorder = TapeRecorder(fake, path)
-    running = asyncio.create_task(answer_and_connect(recorder, "call-one"))
+    running = asyncio.create_task(answer_and_connect(recorder, "call-one", BUYER))
     await asyncio.sleep(0)
     caller = fake.call()
     await caller.press("1", after=5)
@@ -68,13 +35,23 @@ async def test_a_tape_replays_under_other_ids(tmp_path: Path) -> None:
     recorded = await record(tmp_path / "call.jsonl")
     began = virtual_now()
     player = TapePlayer(load(tmp_path / "call.jsonl"))
-    replayed = await answer_and_connect(player, "another")
+    replayed = await answer_and_connect(player, "another", BUYER)
     await player.finished()
     await player.close()
     assert replayed == recorded
     assert len(replayed) > 15
     assert virtual_now() - began == pytest.approx(65, abs=0.1)
     assert player.ids["call-one.leg2"] == "another.leg2"
+
+
+async def test_a_tape_of_a_real_call_replays() -> None:
+    """Recorded by tests/ari/test_tape.py on Asterisk 22.10.1 (DCX_KEEP_TAPE)."""
+    player = TapePlayer(load(Path(__file__).parent / "tapes" / "real_call.jsonl"))
+    seen = await answer_and_connect(player, "another", BUYER)
+    await player.finished()
+    await player.close()
+    assert "PlaybackFinished ….menu" in seen
+    assert seen[-1] == "ChannelDestroyed ….leg2"
 
 
 async def test_other_requests_than_the_tape_has_are_a_mismatch(tmp_path: Path) -> None:
