@@ -69,10 +69,11 @@ async def test_same_attempt_twice_takes_once(ledger: Ledger) -> None:
 
 
 async def test_an_attempt_that_is_over_is_not_taken_again(ledger: Ledger) -> None:
-    await ledger.reserve("c", 1, leg())
-    await ledger.settle("c", 1, ANSWERED)
-    with pytest.raises(AttemptClosed):
-        await ledger.reserve("c", 1, leg())
+    for attempt, spacing in ((1, None), (2, Spacing(1))):
+        await ledger.reserve("c", attempt, leg(), spacing=spacing)
+        await ledger.settle("c", attempt, ANSWERED)
+        with pytest.raises(AttemptClosed):
+            await ledger.reserve("c", attempt, leg(), spacing=spacing)
 
 
 async def test_source_and_campaign_count_once_per_call(ledger: Ledger) -> None:
@@ -85,6 +86,23 @@ async def test_source_and_campaign_count_once_per_call(ledger: Ledger) -> None:
     await ledger.finish("c", ANSWERED)
     assert [await shown(ledger, h) for h in (source, campaign)] == [(0, 0), (1, 0)]
     assert await shown(ledger, leg()[2]) == (2, 0)
+
+
+async def test_a_call_may_go_on_after_its_campaign_holds_are_committed(ledger: Ledger) -> None:
+    campaign = hold("connect", "day", 1, scope="campaign")
+    for attempt in (1, 2):
+        assert isinstance(await ledger.reserve("c", attempt, [campaign, *leg()]), Reserved)
+        await ledger.commit_connect("c", attempt)
+        await ledger.settle("c", attempt, ANSWERED)
+    assert await shown(ledger, campaign) == (1, 0)
+
+
+async def test_a_finished_call_takes_nothing_more(ledger: Ledger) -> None:
+    await ledger.reserve("c", 1, [hold("attempt", "concurrent", 1, scope="source"), *leg()])
+    await ledger.finish("c", ANSWERED)
+    with pytest.raises(AttemptClosed):
+        await ledger.reserve("c", 2, [hold("attempt", "concurrent", 1, scope="source"), *leg()])
+    assert await shown(ledger, leg()[0]) == (0, 0)
 
 
 async def test_legs_that_ring_together_share_the_group(ledger: Ledger) -> None:
@@ -115,7 +133,8 @@ async def test_spacing_counts_from_the_last_attempt(ledger: Ledger, clock: Clock
 
 
 async def test_spacing_without_a_limit_is_remembered(ledger: Ledger) -> None:
-    await ledger.reserve("c1", 1, [], spacing=Spacing(7))
+    for repeated in (False, True):
+        assert await ledger.reserve("c1", 1, [], spacing=Spacing(7)) == Reserved("c1", 1, repeated)
     assert isinstance(await ledger.reserve("c2", 1, [], spacing=Spacing(7, 1)), Refused)
 
 

@@ -6,9 +6,9 @@ Runs under the write lock, so what it reads cannot change before it is written: 
 
 from dataclasses import dataclass
 
-from dcx_ari.decide.caps import Hold
+from dcx_ari.decide.caps import CounterKey, Hold
 from dcx_ari.store.ledger.tx import HoldRow, Tx
-from dcx_ari.store.ledger.types import CALL, AttemptClosed, BadEntry, Refused, Reserved, Spacing
+from dcx_ari.store.ledger.types import CALL, SPACING, AttemptClosed, BadEntry, Refused, Reserved, Spacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,57 +29,59 @@ class Reserve:
     group_attempt: int | None = None
 
     def apply(self, tx: Tx) -> Reserved | Refused:
-        """Raises AttemptClosed for an attempt that is over, BadEntry for a negative amount or a counter
-        given twice.
-        """
-        wanted = self._by_attempt()
+        """Raises AttemptClosed for an attempt that is over, BadEntry for a negative amount or a counter twice."""
+        wanted = self._wanted()
         if known := tx.holds(self.call_id, self.attempt):
-            if not any(row.state == "held" for row in known):
+            states = {row.state for row in known if row.key.period != SPACING}
+            if states and "held" not in states:
                 raise AttemptClosed(f"call {self.call_id} attempt {self.attempt} is closed")
             return Reserved(self.call_id, self.attempt, repeated=True)
-        missing = [(n, hold) for n, holds in wanted.items() for hold in self._missing(tx, n, holds)]
-        for _, hold in missing:
-            if refused := _refusal(tx, hold):
-                return refused
+        rows: list[HoldRow] = []
+        for number, hold, key in wanted:
+            if number != self.attempt and self._has(tx, number, key):
+                continue
+            level = 0
+            if hold.limit is not None:
+                used, held = tx.figure(key)
+                level = used + held + hold.amount
+                if level > hold.limit:
+                    return Refused(key, hold.amount, used, held, configured_limit(hold) or 0)
+            rows.append(HoldRow(self.call_id, number, key, hold.amount, 0, configured_limit(hold), level, "held"))
         if self.spacing and (refused := self._too_soon(tx, self.spacing)):
             return refused
-        for number, hold in missing:
-            self._take(tx, number, hold)
+        for row in rows:
+            tx.add_hold(row, self.worker, self.at)
         if self.spacing:
             self._stamp(tx, self.spacing)
         return Reserved(self.call_id, self.attempt)
 
-    def _by_attempt(self) -> dict[int, list[Hold]]:
-        wanted: dict[int, list[Hold]] = {}
+    def _wanted(self) -> list[tuple[int, Hold, CounterKey]]:
+        """The holds with their counters, under the attempt number that each is kept by."""
+        wanted: list[tuple[int, Hold, CounterKey]] = []
         for hold in self.holds:
             if hold.amount < 0:
                 raise BadEntry("a hold's amount must not be negative")
             number = CALL if hold.scope in ("source", "campaign") else self.attempt
             if hold.scope == "group" and self.group_attempt is not None:
                 number = self.group_attempt
-            wanted.setdefault(number, []).append(hold)
-        for holds in wanted.values():
-            if len({hold.key[:4] for hold in holds}) != len(holds):
-                raise BadEntry("one attempt takes one hold per scope, metric and period")
+            wanted.append((number, hold, hold.key))
+        if len({(number, key[:4]) for number, _, key in wanted}) != len(wanted):
+            raise BadEntry("one attempt takes one hold per scope, metric and period")
         return wanted
 
-    def _missing(self, tx: Tx, number: int, holds: list[Hold]) -> list[Hold]:
+    def _has(self, tx: Tx, number: int, key: CounterKey) -> bool:
+        """Whether an earlier leg took this hold for the whole call, or for the ring."""
         known = tx.holds(self.call_id, number)
-        if known and not any(row.state == "held" for row in known):
+        states = {row.state for row in known}
+        if "released" in states and "held" not in states:
             raise AttemptClosed(f"call {self.call_id} attempt {number} is closed")
-        have = {row.key[:4] for row in known}
-        return [hold for hold in holds if hold.key[:4] not in have]
+        return any(row.key[:4] == key[:4] for row in known)
 
     def _too_soon(self, tx: Tx, spacing: Spacing) -> Refused | None:
         last = tx.figure(spacing.key).used
         if spacing.least_s is None or last == 0 or self.at - last >= spacing.least_s * 1000:
             return None
         return Refused(spacing.key, 1, last, 0, spacing.least_s)
-
-    def _take(self, tx: Tx, number: int, hold: Hold) -> None:
-        level = sum(tx.figure(hold.key)) + hold.amount if hold.limit is not None else 0
-        row = HoldRow(self.call_id, number, hold.key, hold.amount, 0, configured_limit(hold), level, "held")
-        tx.add_hold(row, self.worker, self.at)
 
     def _stamp(self, tx: Tx, spacing: Spacing) -> None:
         # Not a promise but a fact, the time of this attempt: entered as a difference, so that sums work for
@@ -93,11 +95,3 @@ class Reserve:
 def configured_limit(hold: Hold) -> int | None:
     """The limit as configured: a guard (amount 0) carries one less, see `Hold`."""
     return hold.limit + 1 if hold.limit is not None and hold.amount == 0 else hold.limit
-
-
-def _refusal(tx: Tx, hold: Hold) -> Refused | None:
-    limit = configured_limit(hold)
-    if hold.limit is None or limit is None:
-        return None
-    used, held = tx.figure(hold.key)
-    return None if used + held + hold.amount <= hold.limit else Refused(hold.key, hold.amount, used, held, limit)

@@ -185,6 +185,8 @@ def connect(path: str, timeout_s: float, *, read_only: bool = False) -> sqlite3.
     if not read_only:
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA foreign_keys = ON")
+        # A checkpoint of the default 1,000 pages every 30 batches or so is what the slowest 1 % of calls wait for.
+        db.execute("PRAGMA wal_autocheckpoint = 4000")
     return db
 
 
