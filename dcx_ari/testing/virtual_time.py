@@ -8,7 +8,8 @@ outstanding, so a query that takes 3 ms of real time takes none on this clock an
 
 - executor jobs (`run_in_executor`, `asyncio.to_thread`, name look-ups) are counted;
 - libraries that run a thread of their own and resolve futures through `call_soon_threadsafe`: every future
-  that a module of `OUTSIDE_MODULES` (aiosqlite, the ledger's writer) creates is counted until it is done;
+  that a module of `OUTSIDE_MODULES` (aiosqlite and what hands it work, the ledger's writer) creates is counted
+  until it is done;
 - anything else (a subprocess): `with loop.outside("ffmpeg"): …`.
 
 Sockets: data sent over loopback within this process can be read at once, so servers and clients under test
@@ -30,7 +31,7 @@ from typing import Any, TypeVar, TypeVarTuple
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
-OUTSIDE_MODULES = ("aiosqlite.core", "dcx_ari.store.ledger.writer")
+OUTSIDE_MODULES = ("aiosqlite.core", "sqlalchemy.dialects.sqlite.aiosqlite", "dcx_ari.store.ledger.writer")
 A_MONDAY = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)  # 10:00 in New York, before the change to summer time
 
 
@@ -162,9 +163,13 @@ def virtual_now() -> float:
 
 
 def _place(task: asyncio.Task[Any]) -> str:
-    frames = task.get_stack()
-    coroutine = getattr(task.get_coro(), "__qualname__", "?")
-    if not frames:
-        return f"{task.get_name()} {coroutine}"
-    last = frames[-1]
-    return f"{task.get_name()} {coroutine} at {last.f_code.co_filename}:{last.f_lineno}"
+    """The task and the innermost line that it waits at."""
+    awaited: Any = task.get_coro()
+    name, where = getattr(awaited, "__qualname__", "?"), ""
+    while awaited is not None:
+        frame = next((f for kind in ("cr", "gi", "ag") if (f := getattr(awaited, f"{kind}_frame", None))), None)
+        if frame is not None:
+            where = f" at {frame.f_code.co_filename}:{frame.f_lineno}"
+        inner = (getattr(awaited, name, None) for name in ("cr_await", "gi_yieldfrom", "ag_await"))
+        awaited = next((one for one in inner if one is not None), None)
+    return f"{task.get_name()} {name}{where}"

@@ -49,6 +49,24 @@ async def test_a_monitor_ends_with_its_channel(fake: FakeAsterisk) -> None:
             await ami.mix_monitor(caller.channel.id, "rx.wav", "tx.wav")
 
 
+async def test_a_monitor_keeps_a_bridge_from_hiding_digits(fake: FakeAsterisk) -> None:
+    ami = FakeAmi(fake)
+    async with connected(fake) as engine:
+        one, two = fake.call(), fake.call()
+        for caller in (one, two):
+            await engine.event("StasisStart", caller.channel.id)
+        await engine.ari.bridges.create_with_id("b1", type="mixing")
+        await engine.ari.bridges.add_channel("b1", channel=[one.channel.id, two.channel.id])
+        monitor = await ami.mix_monitor(one.channel.id, "rx.wav", "tx.wav")
+        await one.press("1")
+        await ami.stop(one.channel.id, monitor)
+        await one.press("2")
+        await asyncio.sleep(1)
+    told = [event["digit"] for event in engine.events if event["type"] == "ChannelDtmfReceived"]
+    assert told == ["1"]
+    assert two.digits == ["1", "2"]
+
+
 async def test_the_manager_goes_with_asterisk(fake: FakeAsterisk) -> None:
     ami = FakeAmi(fake)
     await ami.ping()

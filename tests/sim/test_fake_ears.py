@@ -55,7 +55,9 @@ async def test_what_is_played_to_one_is_not_heard_by_the_other(fake: FakeAsteris
     await asyncio.sleep(10)
     assert buyer.media == ["sound:whisper"]
     assert caller.media == []
-    assert caller.talked_with(buyer) == 17  # a member who listens to a playback is apart for that time
+    assert (
+        caller.seconds_of(buyer.name) == buyer.seconds_of("caller") == 17
+    )  # a member who listens to a playback is apart for that time
 
 
 async def test_a_muted_party_is_not_heard(fake: FakeAsterisk, engine: Engine) -> None:

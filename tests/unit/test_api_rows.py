@@ -193,7 +193,7 @@ async def test_keys_are_shown_once_kept_as_hash_and_revoked_at_once(client: Clie
     secret = made["key"]
     assert secret.startswith("dcx_")
     assert secret not in await (await client.get("/api/api-keys")).text()
-    assert secret.encode() not in Path(db.where).read_bytes()  # noqa: ASYNC240
+    assert secret.encode() not in Path(db.where).read_bytes()
     headers = {"Authorization": f"Bearer {secret}"}
     assert (await client.get("/api/buyers", headers=headers)).status == 200
     assert (await fault(await client.post("/api/campaigns", json={"name": "C"}, headers=headers)))[0] == 403

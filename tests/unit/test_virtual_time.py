@@ -38,7 +38,7 @@ def test_waiting_for_what_cannot_happen_is_a_deadlock_that_names_the_waiter() ->
 
 def test_a_ticking_loop_that_never_ends_is_found() -> None:
     async def ticks() -> None:
-        while True:  # noqa: ASYNC110 - a periodic task
+        while True:
             await asyncio.sleep(10)
 
     with pytest.raises(Deadlock, match="limit"):

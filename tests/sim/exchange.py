@@ -1,0 +1,146 @@
+"""The engine as it is wired in production, on a fake Asterisk and a real SQLite file, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import text
+
+from dcx_ari.app import Engine, Outside
+from dcx_ari.call.ports import SpeechUnavailable
+from dcx_ari.services import rows
+from dcx_ari.services.links import attach
+from dcx_ari.services.resources import RESOURCES
+from dcx_ari.settings import read_settings
+from dcx_ari.store.db import open_database
+from dcx_ari.store.ledger import open_ledger
+from dcx_ari.store.migrate import migrate
+from dcx_ari.testing.fake_asterisk import FakeAsterisk
+from dcx_ari.testing.far_end import FarEnd, Phone
+from dcx_ari.testing.parties import Caller
+
+NUMBER = "+18005550199"
+EPOCH_MS = 1_772_463_600_000  # 2026-03-02 10:00 in New York, a Monday
+
+
+class Voice:
+    """Speaks by naming what it says; `broken` makes it fail."""
+
+    broken = False
+
+    async def say(self, words: str, voice: str = "") -> str:
+        if self.broken:
+            raise SpeechUnavailable("no engine")
+        return f"sound:said/{words}"
+
+
+class Tape:
+    """A monitor that writes nothing."""
+
+    async def mix_monitor(self, channel: str, receive: str, transmit: str) -> str:
+        return "m1"
+
+    async def stop(self, channel: str, monitor: str) -> None: ...
+
+    async def mute(self, channel: str, on: bool) -> None: ...
+
+
+@dataclass
+class Exchange:
+    """A campaign without buyers, its number, a trunk; tests add what they are about."""
+
+    fake: FakeAsterisk
+    engine: Engine
+    voice: Voice
+    campaign_id: int
+    trunk_id: int
+
+    def call(self, dialled: str = NUMBER, **options: Any) -> Caller:
+        return self.fake.call(dialled, args=("in", urlencode({"to": dialled})), **options)
+
+    async def add(self, resource: str, **values: Any) -> int:
+        async with self.engine.database.write() as session:
+            return int((await rows.create(session, RESOURCES[resource], values))["id"])
+
+    async def change(self, resource: str, which: Any, **values: Any) -> None:
+        async with self.engine.database.write() as session:
+            await rows.change(session, RESOURCES[resource], str(which), values)
+
+    async def buyer(self, name: str, *scripts: FarEnd, link: Mapping[str, Any] | None = None, **values: Any) -> Phone:
+        """A buyer attached to the campaign, and the phone behind its number."""
+        suffix = len(self.fake.core.phones) + 1
+        number = f"+1555000{suffix:04d}"
+        wanted = {"endpoint_value": number, "revenue_cents": 1000, "ring_timeout_s": 10, **values}
+        buyer_id = await self.add("buyers", name=name, **wanted)
+        async with self.engine.database.write() as session:
+            await attach(session, "campaigns", self.campaign_id, {"buyer_id": buyer_id, **(link or {})})
+        return self.fake.phone(f"PJSIP/{number}@trunk-{self.trunk_id}", *scripts)
+
+    async def query(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+        async with self.engine.database.read_connection() as connection:
+            return [dict(row) for row in (await connection.execute(text(sql), values)).mappings()]
+
+    async def over(self) -> list[dict[str, Any]]:
+        """Wait until every call has ended; the call rows, oldest first. Nothing may be left behind anywhere."""
+        await self.fake.settled(300.0)
+        async with asyncio.timeout(30):
+            while self.engine.exchange.calls:
+                await asyncio.sleep(0.1)
+        assert await self.engine.ledger.verify() == []
+        held = await self.query("SELECT * FROM cap_holds WHERE state = 'held' AND expires_at IS NULL")
+        assert held == []
+        return await self.query("SELECT * FROM calls ORDER BY started_at, id")
+
+    async def results(self) -> list[str]:
+        return [row["result"] for row in await self.query("SELECT result FROM legs ORDER BY position")]
+
+    async def kinds(self) -> list[str]:
+        """The stages and other events of all calls, in order."""
+        found = await self.query("SELECT kind, data FROM call_events ORDER BY id")
+        return [json.loads(e["data"])["stage"] if e["kind"] == "stage" else e["kind"] for e in found]
+
+
+@asynccontextmanager
+async def exchange(home: Path, **campaign: Any) -> AsyncIterator[Exchange]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        api_port = probe.getsockname()[1]
+    settings = read_settings({}, home=str(home), api_port=api_port)
+    await migrate(settings.database_url)
+    database = open_database(settings.database_url)
+    loop = asyncio.get_running_loop()
+
+    def clock() -> int:
+        return EPOCH_MS + round(loop.time() * 1000)
+
+    ledger = open_ledger(settings.database_url, worker=settings.app_name, clock=clock)
+    fake, voice = FakeAsterisk(settings.app_name, latency_s=0.001), Voice()
+    engine = Engine(settings, database, ledger, Outside(fake, Tape(), voice, home), clock)
+    stop = asyncio.Event()
+    try:
+        await engine.configuration.load()
+        made = Exchange(fake, engine, voice, 0, 0)
+        made.trunk_id = await made.add("trunks", name="carrier", host="127.0.0.1", port=5099, is_default=True)
+        made.campaign_id = await made.add("campaigns", name="Solar", record=False, **campaign)
+        source = await made.add("sources", name="Radio", payout={"model": "flat", "cents": 300, "threshold_s": 5})
+        await made.add("numbers", phone_number=NUMBER, campaign_id=made.campaign_id, traffic_source_id=source)
+        running = asyncio.create_task(engine.run(stop))
+        await engine.until_ready()
+        try:
+            yield made
+        finally:
+            stop.set()
+            await running
+    finally:
+        engine.configuration.close()
+        await fake.close()
+        await ledger.close()
+        await database.close()
