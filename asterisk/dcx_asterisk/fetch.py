@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def ensure(name: str, report: Report = lambda _: None, cache: Path | None = None
 def _fetch(one: PackageSet, cache: Path, report: Report) -> None:
     mirror = find_mirror()
     for left_over in cache.glob(".fetch-*"):  # we hold the lock: whoever made these is gone
-        shutil.rmtree(left_over, ignore_errors=True)
+        _clear_away(left_over)
     work = Path(tempfile.mkdtemp(prefix=".fetch-", dir=cache))
     try:
         apt = Apt(cache / "apt", mirror)
@@ -100,6 +101,15 @@ def _fetch(one: PackageSet, cache: Path, report: Report) -> None:
         os.rename(root, target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _clear_away(folder: Path) -> None:
+    """Delete what a killed fetch left. Its last tar may live on for a moment and put files back meanwhile."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.2)
 
 
 def _check_room(cache: Path, download: int) -> None:

@@ -154,8 +154,9 @@ async def test_any_of_several_engines_takes_the_call(switch: Switch, port: int) 
     await switch.set(DCX_ENGINES="3")
     async with engine(switch, "dcx-1") as one:
         for _ in range(6):
-            await invite(switch.sip, port, "sip:7@x", until=300)
+            replies = await invite(switch.sip, port, "sip:7@x", until=300)
             await one.next()
+            assert not [reply for reply in replies if reply.startswith("180")]  # without a wait in between
 
 
 async def test_an_engine_that_comes_in_time_takes_the_ringing_call(switch: Switch, phone: MakePhone) -> None:
