@@ -39,6 +39,7 @@ class Phase:
     threads: int = 0
     channels: int = 0
     start_ms: list[float] = field(default_factory=list)
+    stop_ms: list[float] = field(default_factory=list)  # until both files are complete
     apart_ms: list[float] = field(default_factory=list)  # |caller's file − buyer's file|
     lost_ms: list[float] = field(default_factory=list)  # time recorded by the clock − the shorter file
 
@@ -150,17 +151,25 @@ class Calls:
         phase.cpu_ms, phase.seconds = cpu_ms([pid]) - before, time.monotonic() - began
         for caller, (since, stop) in stops.items():
             lasted_ms = (time.monotonic() - since) * 1000
+            asked = time.monotonic()
             await stop()
-            lengths = [length_ms(file) for file in self.files(caller, turn)]
+            lengths = [await finished_ms(file) for file in self.files(caller, turn)]
+            phase.stop_ms.append((time.monotonic() - asked) * 1000)
             phase.apart_ms.append(abs(lengths[0] - lengths[1]))
             phase.lost_ms.append(lasted_ms - min(lengths))
         return phase
 
 
-def length_ms(file: Path) -> float:
-    with wave.open(str(file)) as sound:
-        frames, rate = int(sound.getnframes()), int(sound.getframerate())
-        return 1000.0 * frames / rate
+async def finished_ms(file: Path) -> float:
+    """The length of a WAV file as soon as its header tells it; TimeoutError after two seconds."""
+    async with asyncio.timeout(2):
+        while True:
+            try:
+                with wave.open(str(file)) as sound:
+                    frames, rate = int(sound.getnframes()), int(sound.getframerate())
+                    return 1000.0 * frames / rate
+            except wave.Error:  # still being written
+                await asyncio.sleep(0.001)
 
 
 @asynccontextmanager
@@ -233,11 +242,20 @@ def section(quick: bool) -> Section:
 
 def table(phases: dict[str, list[Phase]], used: dict[str, list[float]], base: float, count: int) -> str:
     head = ["way", "CPU ms per call-minute", "extra", "channels per call", "threads per call"]
-    head += ["start p50 ms", "start p95 ms", "sides differ by ≤ ms", "lost to the clock p50 ms", "≤ ms"]
+    head += [
+        "start p50 ms",
+        "start p95 ms",
+        "stop p50 ms",
+        "stop p95 ms",
+        "sides differ by ≤ ms",
+        "lost to the clock p50 ms",
+        "≤ ms",
+    ]
     body = []
     for way, ones in phases.items():
-        starts, apart, lost = (
-            [value for one in ones for value in getattr(one, name)] for name in ("start_ms", "apart_ms", "lost_ms")
+        starts, stops, apart, lost = (
+            [value for one in ones for value in getattr(one, name)]
+            for name in ("start_ms", "stop_ms", "apart_ms", "lost_ms")
         )
         body.append(
             [
@@ -247,6 +265,7 @@ def table(phases: dict[str, list[Phase]], used: dict[str, list[float]], base: fl
                 number(ones[0].channels / count),
                 number((ones[0].threads - phases[NONE][0].threads) / count) if way != NONE else "",
                 *([number(percentile(starts, 50)), number(percentile(starts, 95))] if starts else ["", ""]),
+                *([number(percentile(stops, 50)), number(percentile(stops, 95))] if stops else ["", ""]),
                 *([number(max(apart)), number(percentile(lost, 50)), number(max(lost))] if lost else [""] * 3),
             ]
         )

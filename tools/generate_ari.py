@@ -229,14 +229,17 @@ def resources_source(description: dict[str, Any]) -> str:
 def _method(group: str, operation: Operation, models: dict[str, Model], decoders: dict[str, str]) -> str:
     full = f"{group}.{operation['name']}"
     defaults = DEFAULTS.get(full, {})
-    params = {name: _Param(name, spec, defaults.get(name)) for name, spec in operation["params"].items()}
+    specs: Model = operation["params"]
+    if full in BARE_BODY:
+        specs = {name: spec.replace("containers", "object") for name, spec in specs.items()}
+    params = {name: _Param(name, spec, defaults.get(name)) for name, spec in specs.items()}
     path = re.sub(r"\{(\w+)\}", lambda m: "{segment(" + snake(m[1]) + ")}", operation["path"])
     call = [f'"{operation["method"]}"', ("f" if "{" in path else "") + f'"{path}"']
     query = [f'"{p.name}": {p.python}' for p in params.values() if p.place == "query"]
     if query:
         call.append("{" + ", ".join(query) + "}")
     call += [  # "containers": a member of the body; "object": the body itself
-        "body=" + (f'{{"{p.name}": {p.python}}}' if p.kind == "containers" and full not in BARE_BODY else p.python)
+        "body=" + (f'{{"{p.name}": {p.python}}}' if p.kind == "containers" else p.python)
         for p in params.values()
         if p.place == "body"
     ]

@@ -149,7 +149,7 @@ class Bridges(Resource):
         type: str | None = None,
         bridge_id: str | None = None,
         name: str | None = None,
-        variables: Mapping[str, Any] | Sequence[Any] | None = None,
+        variables: Mapping[str, Any] | None = None,
     ) -> models.Bridge:
         return read(
             _BRIDGE,
@@ -164,7 +164,7 @@ class Bridges(Resource):
         *,
         type: str | None = None,
         name: str | None = None,
-        variables: Mapping[str, Any] | Sequence[Any] | None = None,
+        variables: Mapping[str, Any] | None = None,
     ) -> models.Bridge:
         return read(
             _BRIDGE,
