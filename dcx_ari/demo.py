@@ -120,8 +120,8 @@ async def _finished(engine: Engine, call_id: str) -> None:
     )
     async with asyncio.timeout(_STEP_S):
         while True:
-            async with engine.database.read() as session:
-                if (await session.execute(query, {"id": call_id})).scalar():
+            async with engine.database.read_connection() as connection:
+                if (await connection.execute(query, {"id": call_id})).scalar():
                     return
             await asyncio.sleep(0.05)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,6 +97,7 @@ class StoreDesk:
             tags=dict(call.tags),
             tried=tried,
             connections=connections,
+            holds_taken=account.decision is not None,
             zip_code=call.tags.get("zip") or None,
             is_test=call.facts.test,
         )
@@ -209,18 +210,26 @@ class StoreDesk:
             over_cap=bool(answer.over_cap),
         )
 
-    async def settle(self, call: Call, attempt: int, connected: bool) -> None:
-        if call.facts.test:
-            return
+    async def settle(self, call: Call, attempt: int, *, connected: bool) -> None:
         buyer = self.account(call).buyers[attempt]
         keep_until = None
         if connected and buyer.hold_postback_s:
             keep_until = self._now_ms() + buyer.hold_postback_s * 1000
+        outcome = Outcome(answered=connected)
+        await self._over(call, self._ledger.settle(call.id, attempt, outcome, keep_until=keep_until))
+
+    async def release(self, call: Call, attempt: int) -> None:
+        await self._over(call, self._ledger.release(call.id, attempt))
+
+    async def _over(self, call: Call, ending: Coroutine[Any, Any, bool]) -> None:
+        if call.facts.test:
+            ending.close()
+            return
         try:
-            await self._ledger.settle(call.id, attempt, Outcome(answered=connected), keep_until=keep_until)
+            await ending
         except StoreError as error:
             # The holds stay until the channels are seen to be gone: under-selling is the safe side.
-            log.error("attempt %d could not be settled: %s", attempt, error, extra={"call": call.id})
+            log.error("an attempt could not be settled: %s", error, extra={"call": call.id})
 
 
 def remembers(snapshot: Snapshot) -> bool:

@@ -21,11 +21,16 @@ from dcx_ari.decide.endpoints import SIP_ENDPOINT, trunk_endpoint
 _CLASS = "res_pjsip"  # the class of every PJSIP type, also of identify and registration
 _COMMON = {
     "allow": "!all,ulaw,alaw",
+    "allow_overlap": "no",
     "callerid": "",
     "context": "from-trunk",
     "direct_media": "no",
     "dtmf_mode": "rfc4733",
+    "force_rport": "yes",
+    "identify_by": "ip",  # by name, anybody could write a trunk's into From
+    "rewrite_contact": "no",
     "rtp_symmetric": "yes",
+    "send_connected_line": "no",  # a re-INVITE for every answered call otherwise
     "send_pai": "yes",
     "trust_id_inbound": "yes",
     "trust_id_outbound": "yes",

@@ -64,11 +64,11 @@ async def dial(
     if len(legs) == 1:
         return legs[0] if await _ring(call, legs[0], targets[0], budget_s, early_media, confirm) else None
     rings = [
-        asyncio.ensure_future(_ring(call, leg, target, budget_s, False, confirm))
+        asyncio.create_task(_ring(call, leg, target, budget_s, False, confirm), name=f"ring {leg.id}")
         for leg, target in zip(legs, targets, strict=True)
     ]
     winner: Leg | None = None
-    pending: set[asyncio.Future[bool]] = set(rings)
+    pending = set(rings)
     try:
         while pending and winner is None:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -76,7 +76,10 @@ async def dial(
                 if ring in done and ring.result() and winner is None:
                     winner = leg
     finally:
-        await cancel_and_wait(*(ring for ring in rings if isinstance(ring, asyncio.Task)))
+        await cancel_and_wait(*rings)
+        for ring in rings:
+            if not ring.cancelled():
+                ring.exception()  # the same CallEnded in each: one of them is being raised
         await asyncio.gather(*(release(call, leg) for leg in legs if leg is not winner))
     return winner
 

@@ -113,8 +113,12 @@ class Desk(Protocol):
         """The attempt converts, once: caps and revenue in one transaction."""
         ...
 
-    async def settle(self, call: Call, attempt: int, connected: bool) -> None:
+    async def settle(self, call: Call, attempt: int, *, connected: bool) -> None:
         """The attempt is over: what it held is used or free again. Nothing happens the second time."""
+        ...
+
+    async def release(self, call: Call, attempt: int) -> None:
+        """The attempt lost a simultaneous ring: nothing of it counts."""
         ...
 
 

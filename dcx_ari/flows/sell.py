@@ -14,6 +14,7 @@ from dcx_ari.call.call import Call
 from dcx_ari.call.dialing import Target, dial, new_legs
 from dcx_ari.call.leg import Leg
 from dcx_ari.call.ports import Desk
+from dcx_ari.decide.causes import LegResult
 from dcx_ari.decide.decision import Decision, Step
 from dcx_ari.decide.endpoints import dialable
 from dcx_ari.decide.reasons import FailureReason
@@ -173,7 +174,14 @@ async def _offer(sale: Sale, attempts: list[Attempt]) -> _Taken | None:
             call.ended_by = "buyer"
             return _Taken(winner, talk_s)
     finally:
-        await asyncio.gather(*(sale.desk.settle(call, a.number, a is connected) for a in attempts))
+        await asyncio.gather(*(_settle(sale, a, leg, a is connected) for a, leg in zip(attempts, legs, strict=True)))
+
+
+async def _settle(sale: Sale, attempt: Attempt, leg: Leg, connected: bool) -> None:
+    if leg.result is LegResult.CANCELLED and not connected and not sale.call.caller.ended:
+        await sale.desk.release(sale.call, attempt.number)
+    else:
+        await sale.desk.settle(sale.call, attempt.number, connected=connected)
 
 
 async def _ring(sale: Sale, attempts: list[Attempt], legs: list[Leg]) -> Leg | None:

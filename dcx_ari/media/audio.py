@@ -6,8 +6,8 @@ import warnings
 from pathlib import Path
 
 with warnings.catch_warnings():
-    # It warns about a missing ffmpeg while being imported; WAV needs none.
-    warnings.simplefilter("ignore", RuntimeWarning)
+    # Its import warns about a missing ffmpeg (WAV needs none) and about audioop (kept alive by audioop-lts).
+    warnings.simplefilter("ignore")
     from pydub import AudioSegment
 
 

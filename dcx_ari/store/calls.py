@@ -21,8 +21,8 @@ class OpenCall:
 
 async def open_calls(database: Database, worker: str) -> list[OpenCall]:
     """The calls of a worker (its application's name) that no process has closed."""
-    async with database.read() as session:
-        rows = await session.execute(
+    async with database.read_connection() as connection:
+        rows = await connection.execute(
             text("SELECT id, channel_id, stage, connected_at FROM calls WHERE worker = :worker AND ended_at IS NULL"),
             {"worker": worker},
         )

@@ -119,6 +119,13 @@ class Database:
                 yield session
 
     @asynccontextmanager
+    async def read_connection(self) -> AsyncIterator[AsyncConnection]:
+        """As `read()`, without an ORM session: for hot paths and for SQL of one's own."""
+        with self.translated():
+            async with self.engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
     async def write_connection(self) -> AsyncIterator[AsyncConnection]:
         """As `write()`, without an ORM session: for hot paths."""
         with self.translated():

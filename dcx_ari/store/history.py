@@ -23,8 +23,8 @@ _EARNINGS = text(
 
 async def previous_calls(database: Database, caller: str, call_id: str) -> tuple[PreviousCall, ...]:
     """Earlier calls of this caller (E.164), latest first, one entry per buyer dialled; no test calls."""
-    async with database.read() as session:
-        rows = await session.execute(_CALLER, {"caller": caller, "call_id": call_id, "most": _LIMIT})
+    async with database.read_connection() as connection:
+        rows = await connection.execute(_CALLER, {"caller": caller, "call_id": call_id, "most": _LIMIT})
         return tuple(
             PreviousCall(
                 row[0], row[1], row[2], row[3], "converted" if row[5] else "connected" if row[4] else "attempted"
@@ -35,6 +35,6 @@ async def previous_calls(database: Database, caller: str, call_id: str) -> tuple
 
 async def earnings(database: Database, since_ms: int) -> dict[int, Earnings]:
     """Attempts and revenue per buyer since a moment (epoch ms)."""
-    async with database.read() as session:
-        rows = await session.execute(_EARNINGS, {"since": since_ms})
+    async with database.read_connection() as connection:
+        rows = await connection.execute(_EARNINGS, {"since": since_ms})
         return {row[0]: Earnings(row[1], row[2]) for row in rows}

@@ -43,15 +43,14 @@ class Loaded:
 
 async def config_version(database: Database) -> int:
     """The number that grows with every change of a configuration row."""
-    async with database.read() as session:
-        result = await session.execute(text("SELECT version FROM config_version"))
+    async with database.read_connection() as connection:
+        result = await connection.execute(text("SELECT version FROM config_version"))
         return int(result.scalar_one())
 
 
 async def load(database: Database, company_zone: str, previous: Snapshot | None = None) -> Loaded:
     """Read in one transaction what differs from `previous` (None: everything). Raises StoreError."""
-    async with database.read() as session:
-        connection = await session.connection()
+    async with database.read_connection() as connection:
         version = int((await connection.execute(text("SELECT version FROM config_version"))).scalar_one())
         trunks = await _rows(connection, models.Trunk.__tablename__)
         flows = await _rows(connection, models.Flow.__tablename__)
