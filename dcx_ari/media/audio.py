@@ -13,6 +13,7 @@ with warnings.catch_warnings():
 
 def to_telephone_wav(source: Path, target: Path) -> None:
     """8 kHz, 16 bit, mono: what Asterisk plays without transcoding. Raises OSError for what is no sound."""
-    sound = AudioSegment.from_file(source, format=source.suffix.lstrip(".") or "wav")
+    with source.open("rb") as file:  # given a path, pydub leaves its file open
+        sound = AudioSegment.from_file(file, format=source.suffix.lstrip(".") or "wav")
     ready = sound.set_frame_rate(8000).set_channels(1).set_sample_width(2)
     ready.export(target, format="wav").close()
