@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import aiohttp
 import msgspec
@@ -117,6 +118,22 @@ class AriClient:
         await self.request(Request("GET", f"applications/{segment(self.app)}"))
         return time.monotonic() - started
 
+    async def watch(self, every_s: float = 15.0) -> None:
+        """Until `close`: end a session whose application Asterisk does not know (any more) or whose socket
+        does not answer, so that the next one begins. For a task of the owner's."""
+        while not self._closed.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(every_s):
+                    await self._closed.wait()
+            link = self._link
+            if link is None or link.ended is not None:
+                continue
+            try:
+                await self.ping()
+            except AriError as error:
+                log.error("ending the session of %s: %s", self.app, error)
+                await link.close(f"no sign of life: {error}")
+
     async def _refusal(self, request: Request, answer: Answer) -> AriError:
         words = _words(answer)
         if answer.status == 409 and "unique id already exists" in words.lower():
@@ -197,18 +214,20 @@ class AriClient:
             ws = await self._pool.events(self.app, self._heartbeat_s)
             link = Link(ws, self.app, cap=self._unread_events)
             try:
-                await self._silence(link)
+                await self._silence()
             except BaseException:
                 await link.close()
                 raise
             return link
 
-    async def _silence(self, link: Link) -> None:
-        path = f"applications/{segment(self.app)}/eventFilter"
+    async def _silence(self) -> None:
+        """Set the event filter. By HTTP: 22.10.1 can forget an application that connects in the instant in
+        which its last old channel ends; the socket is then open, and neither events nor answers come."""
         refused = {"disallowed": [{"type": name} for name in self._quiet]}
-        answer = await link.ask(Request("PUT", path, body=refused))
-        if answer is not None and answer.status != 200:
-            raise classify("PUT", path, answer.status, _words(answer))
+        request = Request("PUT", f"applications/{segment(self.app)}/eventFilter", body=refused)
+        answer = await self._pool.ask(request)
+        if answer.status != 200:
+            raise classify(request.method, request.path, answer.status, _words(answer))
 
     async def close(self) -> None:
         """End the session and the pool; running requests fail with `Unreachable`."""

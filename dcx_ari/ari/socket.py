@@ -120,9 +120,9 @@ class Link:
         """Events received and not yet taken by the iteration."""
         return len(self._frames)
 
-    async def close(self) -> None:
+    async def close(self, why: str = "closed by us") -> None:
         """End the session and wait until the reader is gone."""
-        self._end("closed by us")
+        self._end(why)
         self._reader.cancel()
         await asyncio.wait([self._reader])
         await self._ws.close()

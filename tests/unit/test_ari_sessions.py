@@ -30,7 +30,7 @@ async def test_a_session_is_told_what_not_to_send_before_it_is_handed_out(server
         assert client.connected
     assert server.app == "dcx"
     body = {"disallowed": [{"type": name} for name in QUIET]}
-    assert server.asked == [Asked("socket", "PUT", "applications/dcx/eventFilter", {}, body)]
+    assert server.asked == [Asked("http", "PUT", "applications/dcx/eventFilter", {}, body)]
 
 
 async def test_events_come_in_order_and_answers_are_not_among_them(server: Server) -> None:
@@ -98,7 +98,7 @@ async def test_refusals_that_may_pass_are_tried_again(server: Server) -> None:
 
 
 async def test_a_refused_event_filter_is_no_session(server: Server) -> None:
-    replies: list[Reply] = [(400, {"message": "no"})]
+    replies: list[Reply] = [(404, {"message": "Application not found"})]
 
     async def refuse_once(asked: Asked) -> Reply:
         return replies.pop() if replies else await agree(asked)
@@ -108,6 +108,30 @@ async def test_a_refused_event_filter_is_no_session(server: Server) -> None:
         await anext(client.sessions())
         refused = await server.socket()
         await until(lambda: refused.closed)  # and no socket is left open
+    assert server.attempts == 2
+
+
+async def test_a_session_whose_application_is_forgotten_is_ended_by_the_watch(server: Server) -> None:
+    forgotten = True
+
+    async def forget_once(asked: Asked) -> Reply:
+        nonlocal forgotten
+        if asked == Asked("socket", "GET", "applications/dcx") and forgotten:
+            forgotten = False
+            return 404, {"message": "Application not found"}
+        return await agree(asked)
+
+    server.reply = forget_once
+    async with client_of(server) as client:
+        watching = asyncio.create_task(client.watch(every_s=0.01))
+        sessions = client.sessions()
+        async for _ in await anext(sessions):
+            pass
+        await anext(sessions)
+        await until(lambda: server.paths("socket").count("applications/dcx") > 2)
+        assert client.connected  # an application that is known keeps its session
+        await client.close()
+        await watching
     assert server.attempts == 2
 
 
