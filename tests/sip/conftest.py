@@ -17,6 +17,7 @@ from dcx_asterisk.phone import PORTS, Phone
 from dcx_asterisk.ports import free_ports
 from dcx_asterisk.process import Asterisk, running
 from dcx_asterisk.tree import Tree
+from tests.sip.exchange import Exchange, exchange
 
 MakePhone = Callable[..., Awaitable[Phone]]
 
@@ -134,3 +135,10 @@ async def phone(phones_tree: Tree, tmp_path: Path) -> AsyncIterator[MakePhone]:
     yield make
     for one in made:
         await one.stop()
+
+
+@pytest.fixture
+async def x(asterisk: Asterisk, phones_tree: Tree, tmp_path: Path) -> AsyncIterator[Exchange]:
+    """A running engine of its own on the Asterisk of the session, with a trunk, a campaign and its number."""
+    async with exchange(asterisk, phones_tree, tmp_path) as made:
+        yield made
