@@ -14,7 +14,7 @@ from aiohttp import web
 
 from dcx_ari.api.app import make_app
 from dcx_ari.ari.ami import AmiClient
-from dcx_ari.ari.client import AriClient
+from dcx_ari.ari.client import QUIET, AriClient
 from dcx_ari.ari.errors import AriError
 from dcx_ari.ari.resources import Ari
 from dcx_ari.ari.transport import Transport
@@ -42,6 +42,8 @@ from dcx_ari.store.migrate import migrate
 log = logging.getLogger(__name__)
 
 _ASK_S = 2.0
+# Events that no part of the engine looks at: each is built, sent and decoded several times a call.
+_UNREAD = ("BridgeCreated", "BridgeDestroyed", "ChannelEnteredBridge", "ChannelLeftBridge", "PlaybackStarted")
 _RECORDINGS_S = 10.0
 _HOUSEKEEPING_S = 30.0
 _EARNINGS_DAYS = 30
@@ -145,11 +147,10 @@ class Engine:
         """Serve until `stop` is set. Then: take no new calls, wait `grace_s` seconds for the live ones, end
         the rest, write everything. Raises `EngineFailed` when a part stops by itself.
         """
-        writing = asyncio.create_task(self.journal.run(), name="journal")
         serving = [asyncio.create_task(work, name=name) for name, work in self._parts()]
         stopped = asyncio.create_task(stop.wait(), name="stop")
         try:
-            done, _ = await asyncio.wait([writing, stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopped}:
                 error = task.exception()
                 if isinstance(error, EngineFailed):
@@ -158,7 +159,8 @@ class Engine:
         finally:
             await self.exchange.stop(grace_s)
             await self.recorder.drain(_RECORDINGS_S)
-            await cancel_and_wait(stopped, *serving, writing)
+            await cancel_and_wait(stopped, *serving)
+            await self.journal.close()
 
     def _parts(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         yield "exchange", self.exchange.run()
@@ -211,7 +213,9 @@ async def engine(settings: Settings, access: AsteriskAccess) -> AsyncIterator[En
         stack.push_async_callback(database.close)
         ledger = open_ledger(settings.database_url, worker=settings.app_name)
         stack.push_async_callback(ledger.close)
-        client = AriClient(access.ari_url, access.ari_user, access.ari_password, settings.app_name)
+        client = AriClient(
+            access.ari_url, access.ari_user, access.ari_password, settings.app_name, quiet=(*QUIET, *_UNREAD)
+        )
         stack.push_async_callback(client.close)
         ami = AmiClient(access.ami_host, access.ami_port, access.ami_user, access.ami_secret)
         stack.push_async_callback(ami.close)

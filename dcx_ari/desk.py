@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dcx_ari.call.call import Call
@@ -15,6 +16,7 @@ from dcx_ari.decide.conversion import Conversion, applicable
 from dcx_ari.decide.decision import Decision, Step, TurnTaken
 from dcx_ari.decide.facts import CallFacts, Earnings, PreviousCall, TurnKey, Usage
 from dcx_ari.decide.periods import zone_of
+from dcx_ari.decide.record import Inputs
 from dcx_ari.decide.routing import route
 from dcx_ari.decide.rows import Buyer, ConversionRule
 from dcx_ari.decide.snapshot import Snapshot
@@ -26,6 +28,8 @@ from dcx_ari.store.ledger import Ledger, Money, Refused, Spacing
 
 log = logging.getLogger(__name__)
 
+_WRITE_DOWN_S = 0.5
+
 
 @dataclass(slots=True)
 class Account:
@@ -34,6 +38,7 @@ class Account:
     started_at: int
     history: tuple[PreviousCall, ...] = ()
     decision: Decision | None = None
+    unwritten: Decision | None = None
     group_attempts: dict[int, int | None] = field(default_factory=dict)
     buyers: dict[int, Buyer] = field(default_factory=dict)  # by attempt
     connected: int | None = None  # attempt
@@ -104,16 +109,31 @@ class StoreDesk:
         counters = await self._ledger.usage()
         usage = Usage(counters, account.history, self.earnings, self._turns)
         decision = route(facts, snapshot, usage, self._now_ms(), secrets.randbits(32))
-        # Now, before the next await: the figures it was made with are alive and will have changed.
+        # Before the next await: the figures it was made with are alive.
+        decision = replace(decision, inputs=decision.inputs.kept()) if isinstance(decision.inputs, Inputs) else decision
+        call.tags["state"] = decision.state or ""
+        self.keep_decision(call)  # an earlier one that is still to be written
+        account.decision = account.unwritten = decision
+        asyncio.get_running_loop().call_later(_WRITE_DOWN_S, self.keep_decision, call)
+        return decision
+
+    def keep_decision(self, call: Call) -> None:
+        """Write the call's decision down, if that is still to be done. Off the caller's path: it takes as long
+        as the decision itself, and nobody reads it while the phone rings.
+        """
+        account = self._accounts.get(call.id)
+        if account is None or account.unwritten is None:
+            return
+        decision, account.unwritten = account.unwritten, None
+        inputs = decision.inputs
+        if isinstance(inputs, Inputs) and (shared := inputs.campaign_text()) is not None:
+            self._journal.shared_text(*shared)
         self._journal.update(
             call.id,
-            decision=decision.to_json(),
+            decision=decision.to_json(campaign=False),
             config_version=decision.config_version,
             caller_state=decision.state,
         )
-        call.tags["state"] = decision.state or ""
-        account.decision = decision
-        return decision
 
     def rules(self, call: Call, decision: Decision, buyer: Buyer) -> tuple[tuple[int, ConversionRule], ...]:
         if call.facts.test or buyer.id in decision.unpaid_buyers:
@@ -176,7 +196,8 @@ class StoreDesk:
         account = self.account(call)
         account.connected = attempt
         decision = account.decision
-        if decision is not None and decision.steps and account.buyers[attempt].id in decision.steps[0].buyer_ids:
+        first = next(decision.each_step(), None) if decision is not None and decision.turns else None
+        if decision is not None and first is not None and account.buyers[attempt].id in first.buyer_ids:
             self._take_turns(decision.turns)
         if not call.facts.test:
             await self._ledger.commit_connect(call.id, attempt, group_attempt=account.group_attempts.get(attempt))

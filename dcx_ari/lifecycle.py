@@ -110,6 +110,7 @@ class StoreLifecycle:
         """Settle what is held, book payout and cost, write the end of the row."""
         now = self._now_ms()
         account = self._desk.account(call)
+        self._desk.keep_decision(call)
         status, reason = outcome_of(call)
         self._journal.update(
             call.id,

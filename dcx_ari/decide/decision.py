@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -116,19 +116,25 @@ class Decision:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """What to do in order; a buyer that is there twice (alone and in a group) is dialled once."""
+        """What to do, in order."""
+        return tuple(self.each_step())
+
+    def each_step(self) -> Iterator[Step]:
+        """As `steps`, one by one: most calls need only the first of many.
+
+        A buyer that is there twice (alone and in a group) is dialled once.
+        """
         seen: set[int] = set()
-        steps: list[Step] = []
         for entry in self.ranked:
             wanted = [m.id for m in entry.members] if entry.group_id is not None else [entry.id]
             fresh = [i for i in wanted if i not in seen]
             seen.update(fresh)
             via = entry.id if entry.kind == "buyer" and entry.group_id is not None else None
             if entry.together and fresh:
-                steps.append(Step(tuple(fresh), entry.group_id, True, via))
+                yield Step(tuple(fresh), entry.group_id, True, via)
             elif not entry.together:
-                steps.extend(Step((i,), entry.group_id, False, via) for i in fresh)
-        return tuple(steps)
+                for i in fresh:
+                    yield Step((i,), entry.group_id, False, via)
 
     @property
     def failure_reason(self) -> FailureReason | None:
@@ -185,6 +191,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Rejected) and not value.also:
         short = {"kind": value.kind, "id": value.id, "reason": value.reason, "values": value.values}
         return short if value.group_id is None else {**short, "group_id": value.group_id}
+    if isinstance(value, Ranked) and not value.members and value.group_id is None:
+        kind, row_id, tier, weight, score, draw, sticky, unpaid, _, together, _ = value
+        plain = {"kind": kind, "id": row_id, "tier": tier, "weight": weight, "score": score, "draw": draw}
+        return {**plain, "sticky": sticky, "unpaid": unpaid, "together": together}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {name: _plain(part) for name, part in value._asdict().items() if part not in (None, ())}
     return [_plain(part) for part in value] if isinstance(value, tuple) else value

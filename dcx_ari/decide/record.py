@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from zoneinfo import ZoneInfo
 
 from dcx_ari.decide.caps import CounterKey
-from dcx_ari.decide.compiled import CompiledBuyer, CompiledSource
-from dcx_ari.decide.facts import CallFacts, Earnings, PreviousCall, Usage
+from dcx_ari.decide.compiled import CapLine, CompiledBuyer, CompiledSource
+from dcx_ari.decide.facts import CallFacts, Earnings, PreviousCall, Usage, last_attempt_key
+from dcx_ari.decide.periods import Period, period_keys
 from dcx_ari.decide.plan import CampaignPlan
 from dcx_ari.decide.rowjson import pack, parse
 from dcx_ari.decide.rows import Number, Suppression
@@ -33,6 +35,16 @@ class Inputs:
     usage: Usage
     entries: tuple[Suppression, ...]
     explain_all: bool = False
+
+    def kept(self) -> Inputs:
+        """The same with only the figures that the decision could look at, so that it can be written down later,
+        when the counters (which are alive) have changed.
+        """
+        _, plan, source = self._rows()
+        counters = self.usage.counters
+        keys = looked_at(self.facts.started_at, plan, source)
+        small = {key: n for key in keys if (n := counters.get(key))}
+        return replace(self, usage=replace(self.usage, counters=small, turns=dict(self.usage.turns)))
 
     def to_json(self, *, campaign: bool = True) -> str:
         """A JSON object: the call's own part, and the campaign's tables or (without `campaign`) their digest.
@@ -117,6 +129,31 @@ def _campaign_tables(s: Snapshot, plan: CampaignPlan, *, wide: bool) -> str:
 def _asks_for_peers(plan: CampaignPlan, source: CompiledSource | None) -> bool:
     rules = (plan.campaign.row.duplicate, source.row.duplicate if source is not None else None)
     return plan.asks_for_peers or any(rule is not None and rule.scope == "buyer_group" for rule in rules)
+
+
+def looked_at(started_at: int, plan: CampaignPlan | None, source: CompiledSource | None) -> Iterator[CounterKey]:
+    """The counters that a decision on these can ask for."""
+    zones: dict[ZoneInfo, Mapping[Period, str]] = {}
+
+    def keyed(lines: Iterable[CapLine], zone: ZoneInfo) -> Iterator[CounterKey]:
+        keys = zones.get(zone) or zones.setdefault(zone, period_keys(started_at, zone))
+        for line in lines:
+            yield CounterKey(line.scope, line.scope_id, line.metric, line.period, keys[cast("Period", line.period)])
+
+    if source is not None:
+        yield from keyed(source.caps, source.zone)
+    if plan is None:
+        return
+    yield from keyed(plan.campaign.caps, plan.campaign.zone)
+    for candidate in plan.candidates:
+        if candidate.group is not None:
+            yield from keyed(candidate.group.caps, candidate.group.zone)
+    for buyer in plan.buyers.values():
+        yield from keyed(buyer.caps, buyer.zone)
+        if buyer.concurrency is not None:
+            yield from keyed((buyer.concurrency,), buyer.zone)
+        if buyer.row.min_seconds_between is not None:
+            yield last_attempt_key(buyer.id)
 
 
 def _members(s: Snapshot, groups: Mapping[int, Any], buyers: Mapping[int, Any], *, wide: bool) -> list[Any]:

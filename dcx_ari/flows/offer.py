@@ -53,6 +53,11 @@ async def talk(call: Call, leg: Leg, *, record: bool) -> float:
     Raises `CallEnded` when it is the caller who hangs up.
     """
     await join(call, leg, record=record)
+    return await until_parted(call, leg)
+
+
+async def until_parted(call: Call, leg: Leg) -> float:
+    """The rest of a talk that has begun; as `talk`."""
     await call.wait(lambda: not leg.live)
     await part(call, leg)
     began = leg.bridged_at or call.ports.now_ms()

@@ -10,6 +10,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from dcx_ari.call.bridging import join
 from dcx_ari.call.call import Call
 from dcx_ari.call.dialing import Target, dial, new_legs
 from dcx_ari.call.leg import Leg
@@ -21,7 +22,7 @@ from dcx_ari.decide.reasons import FailureReason
 from dcx_ari.decide.rows import Buyer, Campaign
 from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.flows.meter import Meter, Rules
-from dcx_ari.flows.offer import Terms, accepted, talk
+from dcx_ari.flows.offer import Terms, accepted, until_parted
 from dcx_ari.flows.prompts import fill
 from dcx_ari.flows.ringing import let_hear
 
@@ -104,91 +105,114 @@ def _recover(sale: Sale, taken: _Taken) -> bool:
 
 
 async def _offer_all(sale: Sale, decision: Decision) -> _Taken | None:
-    for step in decision.steps:
+    for step in decision.each_step():
         if sale.attempts >= decision.max_attempts or sale.left_s < _LEAST_RING_S:
             sale.call.note("route_budget_used", attempts=sale.attempts, left_s=sale.left_s)
             break
-        attempts = await _reserve(sale, decision, step)
-        if attempts:
-            taken = await _offer(sale, attempts)
+        group_attempt = sale.next_number() if step.together else None
+        planned = [a for buyer_id in step.buyer_ids if (a := _plan(sale, decision, step, buyer_id)) is not None]
+        if planned:
+            taken = await _offer(sale, step, planned, group_attempt)
             if taken is not None:
                 return taken
     return None
 
 
-async def _reserve(sale: Sale, decision: Decision, step: Step) -> list[Attempt]:
-    """Take the caps of every leg of a step; those that lose the race to another call are left out."""
-    call = sale.call
-    group_attempt = sale.next_number() if step.together else None
-    reserved = []
-    for buyer_id in step.buyer_ids:
-        buyer = sale.snapshot.buyers[buyer_id]
-        way = dialable(buyer.endpoint_value, sale.snapshot.trunks, buyer.trunk_id)
-        sale.tried.add(buyer_id)
-        if way is None:
-            sale.results.append("no_trunk")
-            call.note("no_trunk", buyer_id=buyer_id, endpoint=buyer.endpoint_value)
-            continue
-        number = sale.next_number()
-        refused = await sale.desk.reserve(call, number, step, buyer, group_attempt)
-        if refused is not None:
-            sale.results.append("reserve_lost")
-            call.note("reserve_lost", buyer_id=buyer_id, **refused)
-            continue
-        whisper = None if buyer.whisper is None else fill(buyer.whisper, call.tags)
-        target = Target(
-            way.endpoint,
-            caller_id=call.shown_number,
-            caller_name=call.facts.caller_name,
-            ring_timeout_s=buyer.ring_timeout_s,
-            headers={"X-DCX-Call": call.id},
-            buyer_id=buyer_id,
-            group_id=step.group_id,
-            trunk_id=way.trunk_id,
-        )
-        terms = Terms(whisper, buyer.accept_digit, buyer.accept_timeout_s)
-        rules = sale.desk.rules(call, decision, buyer)
-        reserved.append(Attempt(number, buyer, target, terms, rules))
-    return reserved
+def _plan(sale: Sale, decision: Decision, step: Step, buyer_id: int) -> Attempt | None:
+    """The attempt to reach one buyer; None where no trunk serves his endpoint."""
+    call, buyer = sale.call, sale.snapshot.buyers[buyer_id]
+    sale.tried.add(buyer_id)
+    way = dialable(buyer.endpoint_value, sale.snapshot.trunks, buyer.trunk_id)
+    if way is None:
+        sale.results.append("no_trunk")
+        call.note("no_trunk", buyer_id=buyer_id, endpoint=buyer.endpoint_value)
+        return None
+    target = Target(
+        way.endpoint,
+        caller_id=call.shown_number,
+        caller_name=call.facts.caller_name,
+        ring_timeout_s=buyer.ring_timeout_s,
+        headers={"X-DCX-Call": call.id},
+        buyer_id=buyer_id,
+        group_id=step.group_id,
+        trunk_id=way.trunk_id,
+    )
+    whisper = None if buyer.whisper is None else fill(buyer.whisper, call.tags)
+    terms = Terms(whisper, buyer.accept_digit, buyer.accept_timeout_s)
+    return Attempt(sale.next_number(), buyer, target, terms, sale.desk.rules(call, decision, buyer))
 
 
-async def _offer(sale: Sale, attempts: list[Attempt]) -> _Taken | None:
-    """Dial the reserved attempts together; connect the winner. None if nobody took the call."""
+async def _offer(sale: Sale, step: Step, planned: list[Attempt], group_attempt: int | None) -> _Taken | None:
+    """Reserve and dial the attempts together; connect the winner. None if nobody took the call."""
     call = sale.call
-    sale.attempts += len(attempts)
-    legs = new_legs(call, [a.target for a in attempts])
+    legs = new_legs(call, [a.target for a in planned])
     connected: Attempt | None = None
     try:
+        ready = await _reserve(sale, step, planned, group_attempt)
+        attempts, legs_ready = [planned[i] for i in ready], [legs[i] for i in ready]
+        if not attempts:
+            return None
+        sale.attempts += len(attempts)
         async with AsyncExitStack() as meters:
-            for attempt, leg in zip(attempts, legs, strict=True):
+            for attempt, leg in zip(attempts, legs_ready, strict=True):
                 await meters.enter_async_context(Meter(call, leg, attempt.buyer, attempt.number, attempt.rules))
-            winner = await _ring(sale, attempts, legs)
-            sale.results += [str(leg.result) for leg in legs if leg is not winner]
+            winner = await _ring(sale, attempts, legs_ready)
+            sale.results += [str(leg.result) for leg in legs_ready if leg is not winner]
             if winner is None:
                 return None
-            connected = attempts[legs.index(winner)]
+            connected = attempts[legs_ready.index(winner)]
             sale.connections += 1
-            await sale.desk.answered(call, connected.number)
             call.sold_to(connected.buyer.id, winner.group_id)
-            talk_s = await talk(call, winner, record=sale.desk.records(call))
+            await join(call, winner, record=sale.desk.records(call))
+            await sale.desk.answered(call, connected.number)
+            talk_s = await until_parted(call, winner)
             call.ended_by = "buyer"
             return _Taken(winner, talk_s)
     finally:
-        await asyncio.gather(*(_settle(sale, a, leg, a is connected) for a, leg in zip(attempts, legs, strict=True)))
+        for leg in legs:
+            if leg.dialled_at is None:
+                call.legs.pop(leg.id)
+        await asyncio.gather(*(_settle(sale, a, leg, a is connected) for a, leg in zip(planned, legs, strict=True)))
+
+
+async def _reserve(sale: Sale, step: Step, planned: list[Attempt], group_attempt: int | None) -> list[int]:
+    """Take the caps of every attempt, write down what is about to happen, and let the caller hear ringing:
+    together, because each of them waits for somebody else. Returns the indexes of the attempts that got a place;
+    those that lost the race to another call are left out.
+    """
+    call, tone = sale.call, sale.campaign.ring_tone
+    early = tone == "early_media" and len(planned) == 1
+    call.note_stage("ringing", buyer_ids=[a.buyer.id for a in planned], attempts=[a.number for a in planned])
+    reserving = [
+        asyncio.ensure_future(sale.desk.reserve(call, a.number, step, a.buyer, group_attempt)) for a in planned
+    ]
+    others = (
+        asyncio.ensure_future(call.ports.journal.durable()),
+        asyncio.ensure_future(let_hear(call, "ringback" if tone == "early_media" and not early else tone)),
+    )
+    await asyncio.wait([*others, *reserving])  # all of them, whatever one says: what is taken must be known
+    for other in others:
+        other.result()
+    ready = []
+    for index, refused in enumerate(answer.result() for answer in reserving):
+        if refused is None:
+            ready.append(index)
+        else:
+            sale.results.append("reserve_lost")
+            call.note("reserve_lost", buyer_id=planned[index].buyer.id, **refused)
+    return ready
 
 
 async def _settle(sale: Sale, attempt: Attempt, leg: Leg, connected: bool) -> None:
-    if leg.result is LegResult.CANCELLED and not connected and not sale.call.caller.ended:
+    lost = leg.result is LegResult.CANCELLED and not sale.call.caller.ended
+    if not connected and (lost or leg.dialled_at is None):
         await sale.desk.release(sale.call, attempt.number)
     else:
         await sale.desk.settle(sale.call, attempt.number, connected=connected)
 
 
 async def _ring(sale: Sale, attempts: list[Attempt], legs: list[Leg]) -> Leg | None:
-    call, tone = sale.call, sale.campaign.ring_tone
-    early = tone == "early_media" and len(attempts) == 1
-    await let_hear(call, "ringback" if tone == "early_media" and not early else tone)
-    await call.stage("ringing", buyer_ids=[a.buyer.id for a in attempts], attempts=[a.number for a in attempts])
+    call = sale.call
     terms = {leg.id: a.terms for leg, a in zip(legs, attempts, strict=True)}
     greeted = any(a.terms.whisper or a.terms.accept_digit for a in attempts)
     return await dial(
@@ -196,6 +220,6 @@ async def _ring(sale: Sale, attempts: list[Attempt], legs: list[Leg]) -> Leg | N
         legs,
         [a.target for a in attempts],
         budget_s=sale.left_s,
-        early_media=early,
+        early_media=sale.campaign.ring_tone == "early_media" and len(attempts) == 1,
         confirm=(lambda leg: accepted(call, leg, terms[leg.id])) if greeted else None,
     )

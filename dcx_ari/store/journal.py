@@ -16,11 +16,13 @@ from typing import Any
 
 from dcx_ari.call.leg import Leg
 from dcx_ari.call.ports import Inbound
+from dcx_ari.call.tasks import Spawner
 from dcx_ari.store.errors import StoreError
 
 log = logging.getLogger(__name__)
 
 LINGER_S = 0.05
+_SHARED = "INSERT INTO decision_tables (digest, text) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING"
 _RETRY_S = 1.0
 _KEEP_STATEMENTS = 20_000  # of a database that stays away: then the oldest are given up
 
@@ -60,9 +62,13 @@ class Journal:
         self._recordings: dict[str, dict[str, Any]] = {}
         self._events: list[dict[str, Any]] = []
         self._sequences: dict[str, int] = {}
-        self._posted = asyncio.Event()
-        self._waiting: list[asyncio.Future[None]] = []
+        self._texts: list[tuple[str, str]] = []
+        self._shared: set[str] = set()
         self._unwritten: list[Statement] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._spawner = Spawner()
+        self._closed = False
+        self.refused = 0  # statements that the database will never take: always a fault of ours
 
     # -- the port -------------------------------------------------------------------------------------------
 
@@ -80,19 +86,19 @@ class Journal:
             "test": inbound.test,
             "started_at": at_ms,
         }
-        self._posted.set()
+        self._posted()
 
     def update(self, call_id: str, **fields: Any) -> None:
         row = self._calls.get(call_id)
         if row is None:
             row = self._updates.setdefault(call_id, {})
         row.update({name: _plain(name, value) for name, value in fields.items()})
-        self._posted.set()
+        self._posted()
 
     def event(self, call_id: str, at_ms: int, kind: str, data: Mapping[str, Any]) -> None:
         seq = self._sequences[call_id] = self._sequences.get(call_id, 0) + 1
         self._events.append({"call_id": call_id, "at": at_ms, "seq": seq, "kind": kind, "data": json.dumps(data)})
-        self._posted.set()
+        self._posted()
 
     def leg(self, call_id: str, leg: Leg) -> None:
         ended = leg.ended
@@ -104,18 +110,25 @@ class Journal:
             "tech_cause": None if ended is None else ended.tech_cause,
         }
         self._legs[leg.id] = row
-        self._posted.set()
+        self._posted()
 
     def recording(self, call_id: str, recording_id: str, **fields: Any) -> None:
         row = self._recordings.setdefault(recording_id, {"id": recording_id, "call_id": call_id})
         row.update({name: _plain(name, value) for name, value in fields.items()})
-        self._posted.set()
+        self._posted()
+
+    def shared_text(self, digest: str, text: str) -> None:
+        """Keep what the Decisions of many calls have in common, once."""
+        if digest not in self._shared:
+            self._shared.add(digest)
+            self._texts.append((digest, text))
+            self._posted()
 
     async def durable(self) -> None:
-        done = asyncio.get_running_loop().create_future()
-        self._waiting.append(done)
-        self._posted.set()
-        await done
+        """Commit what is posted. Raises `StoreError`; what could not be written is kept and tried again."""
+        error = await self._flush()
+        if error is not None:
+            raise error
 
     def forget(self, call_id: str) -> None:
         """The call is closed: no more events will be numbered for it."""
@@ -123,58 +136,43 @@ class Journal:
 
     # -- the writer -----------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Commit what is posted, for ever; on cancellation commit the rest, then end."""
-        try:
-            while True:
-                await self._posted.wait()
-                if not self._waiting:
-                    await self._linger()
-                if not await self._flush():
-                    await asyncio.sleep(_RETRY_S)
-        finally:
-            await self._flush()
+    def _posted(self, linger_s: float = LINGER_S) -> None:
+        """Let more come for a while, then commit."""
+        if self._timer is None and not self._closed:
+            self._timer = asyncio.get_running_loop().call_later(linger_s, self._due)
 
-    async def _linger(self) -> None:
-        """Let more come, but go at once when somebody waits."""
-        deadline = asyncio.get_running_loop().time() + LINGER_S
-        while not self._waiting and (left := deadline - asyncio.get_running_loop().time()) > 0:
-            self._posted.clear()
-            try:
-                async with asyncio.timeout(left):
-                    await self._posted.wait()
-            except TimeoutError:
-                break
+    def _due(self) -> None:
+        self._timer = None
+        self._spawner.spawn(self._flush(), "journal")
 
-    async def _flush(self) -> bool:
-        """One transaction. What could not be written is kept and goes first the next time."""
-        self._posted.clear()
-        waiting, self._waiting = self._waiting, []
-        batch = [*self._unwritten, *self._take()]
+    async def close(self) -> None:
+        """Commit the rest; nothing may be posted any more."""
+        self._closed = True
+        await self._spawner.finish(_RETRY_S)
+        await self._flush()
+
+    async def _flush(self) -> StoreError | None:
+        """One transaction. Later calls come after it: the database's writer takes them in order."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        batch, self._unwritten = [*self._unwritten, *self._take()], []
         error = await self._write(batch)
         if error is not None:
             log.error("call records could not be written, will try again: %s", error)
-            self._unwritten = batch[-_KEEP_STATEMENTS:]
-            self._posted.set()
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(error)
-            return False
-        self._unwritten = []
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
-        return True
+            self._unwritten = [*batch, *self._unwritten][-_KEEP_STATEMENTS:]
+            self._posted(_RETRY_S)
+        return error
 
     async def _write(self, batch: Sequence[Statement]) -> StoreError | None:
         """None when all is written; the reason when the database cannot be used now."""
         try:
-            if batch:
-                await self._commit(batch)
+            await self._commit(batch)  # also an empty one: it waits for those before it
         except StoreError as error:
             return error
         except sqlite3.Error as error:
             if len(batch) == 1:
+                self.refused += 1
                 log.error("a statement for %d rows was refused and is given up: %s", len(batch[0][1]), error)
                 return None
             for statement in batch:  # find the one; it must not keep the others from being written
@@ -185,7 +183,9 @@ class Journal:
     def _take(self) -> list[Statement]:
         taken = (self._calls, self._updates, self._legs, self._recordings, self._events)
         self._calls, self._updates, self._legs, self._recordings, self._events = {}, {}, {}, {}, []
-        return list(_statements(*taken))
+        texts, self._texts = self._texts, []
+        shared = [(_SHARED, texts)] if texts else []
+        return [*shared, *_statements(*taken)]
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -94,6 +94,7 @@ class Exchange:
         async with asyncio.timeout(30):
             while self.engine.exchange.calls:
                 await asyncio.sleep(0.1)
+        assert self.engine.journal.refused == 0
         assert await self.engine.ledger.verify() == []
         held = await self.query("SELECT * FROM cap_holds WHERE state = 'held' AND expires_at IS NULL")
         assert held == []

@@ -4,7 +4,7 @@ from sqlmodel import SQLModel
 
 from dcx_ari.store.models.base import default_in_database
 from dcx_ari.store.models.buyers import Buyer, BuyerFields
-from dcx_ari.store.models.calls import Call, CallEvent, Leg, Recording
+from dcx_ari.store.models.calls import Call, CallEvent, DecisionTables, Leg, Recording
 from dcx_ari.store.models.campaigns import Campaign, CampaignBuyer, CampaignBuyerFields, CampaignFields
 from dcx_ari.store.models.flows import Flow, FlowFields
 from dcx_ari.store.models.groups import BuyerGroup, BuyerGroupFields, BuyerGroupMember, BuyerGroupMemberFields
@@ -33,6 +33,7 @@ TABLES = (
     "api_keys",
     "config_version",
     "calls",
+    "decision_tables",
     "legs",
     "call_events",
     "recordings",
@@ -54,6 +55,7 @@ __all__ = [
     "CampaignBuyerFields",
     "CampaignFields",
     "ConfigVersion",
+    "DecisionTables",
     "Flow",
     "FlowFields",
     "Leg",

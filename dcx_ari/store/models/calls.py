@@ -99,6 +99,18 @@ class Call(SQLModel, table=True):
     headers: dict[str, Any] = json_field(dict[str, Any], "SIP headers that matter", factory=dict)
 
 
+class DecisionTables(SQLModel, table=True):
+    """The part of a Decision's inputs that all calls of a campaign share until its configuration changes.
+
+    A call's `decision` names it by digest, so that it is kept once and not with every call.
+    """
+
+    __tablename__ = "decision_tables"
+
+    digest: str = Field(primary_key=True, description="SHA-256 of the text, hexadecimal")
+    text: str = Field(sa_type=Text, description="JSON of the campaign's rows")
+
+
 class Leg(SQLModel, table=True):
     """One attempt to reach a buyer."""
 

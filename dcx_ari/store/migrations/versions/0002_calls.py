@@ -11,10 +11,16 @@ depends_on = None
 
 JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-TABLES = ("calls", "call_events", "legs", "recordings")
+TABLES = ("calls", "decision_tables", "call_events", "legs", "recordings")
 
 
 def upgrade() -> None:
+    op.create_table(
+        "decision_tables",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_decision_tables")),
+    )
     op.create_table(
         "calls",
         sa.Column("id", sa.String(), nullable=False),
