@@ -14,7 +14,7 @@ from dcx_ari.decide.phone import normalise
 
 _MAX_FIELDS = 32
 _MAX_TEXT = 255
-TEST_HEADER = "x-dcx-test"
+_OURS = ("to", "test")  # of the dialplan; what a caller sends comes as div, pai, from or x-…
 
 
 def parse_inbound(event: ev.StasisStart) -> Inbound | None:
@@ -27,7 +27,7 @@ def parse_inbound(event: ev.StasisStart) -> Inbound | None:
         pairs = []
     fields = {name.lower()[:64]: _clean(value) for name, value in pairs}
     channel = event.channel
-    headers = {name: value for name, value in fields.items() if name != "to" and value}
+    headers = {name: value for name, value in fields.items() if name not in _OURS and value}
     if channel.protocol_id:
         headers["call-id"] = _clean(channel.protocol_id)
     return Inbound(
@@ -36,6 +36,7 @@ def parse_inbound(event: ev.StasisStart) -> Inbound | None:
         caller=normalise(_clean(channel.caller.number)),
         caller_name=_clean(channel.caller.name),
         headers=headers,
+        test=fields.get("test") == "1",
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -84,6 +85,7 @@ class Journal:
             "headers": json.dumps(dict(inbound.headers)),
             "sip_call_id": inbound.headers.get("call-id"),
             "test": inbound.test,
+            "postback_key": f"{secrets.token_urlsafe(12)}.{secrets.token_urlsafe(24)}",  # see services.postbacks
             "started_at": at_ms,
         }
         self._posted()
