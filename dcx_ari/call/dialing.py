@@ -62,7 +62,9 @@ async def dial(
     when one leg is dialled. Afterwards each leg's `result` tells how it ended.
     """
     if len(legs) == 1:
-        return legs[0] if await _ring(call, legs[0], targets[0], budget_s, early_media, confirm) else None
+        return (
+            _accept(call, legs[0]) if await _ring(call, legs[0], targets[0], budget_s, early_media, confirm) else None
+        )
     rings = [
         asyncio.create_task(_ring(call, leg, target, budget_s, False, confirm), name=f"ring {leg.id}")
         for leg, target in zip(legs, targets, strict=True)
@@ -74,7 +76,10 @@ async def dial(
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for leg, ring in zip(legs, rings, strict=True):
                 if ring in done and ring.result() and winner is None:
-                    winner = leg
+                    winner = _accept(call, leg)
+        for leg in legs:
+            # Also one that answered in the same instant: it lost, and nothing of it may count.
+            leg.cancelled = leg.cancelled or (winner is not None and leg is not winner and leg.live)
     finally:
         await cancel_and_wait(*rings)
         for ring in rings:
@@ -97,6 +102,13 @@ def _new_leg(call: Call, target: Target) -> Leg:
     return leg
 
 
+def _accept(call: Call, leg: Leg) -> Leg:
+    """The leg has the call. Only one of a simultaneous ring comes here: a conversion may hang on it."""
+    leg.accepted_at = call.ports.now_ms()
+    call.nudge()
+    return leg
+
+
 async def _ring(
     call: Call, leg: Leg, target: Target, budget_s: float, early_media: bool, confirm: Confirm | None
 ) -> bool:
@@ -108,9 +120,6 @@ async def _ring(
             won = await confirm(leg) and leg.live
             if not won:
                 leg.failed = leg.failed or LegResult.NOT_ACCEPTED
-        if won:
-            leg.accepted_at = call.ports.now_ms()
-            call.nudge()
         return won
     finally:
         call.ports.journal.leg(call.id, leg)

@@ -65,10 +65,10 @@ class Leg:
         """How the dialling of this leg ended; our own intent goes before what Asterisk reports."""
         if self.failed is not None:
             return self.failed
-        if self.answered:
-            return LegResult.ANSWERED
         if self.cancelled:
             return LegResult.CANCELLED
+        if self.answered:
+            return LegResult.ANSWERED
         if self.ended is None:
             return LegResult.NO_ANSWER
         alerted = self.ringing_at is not None
