@@ -12,7 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
-from dcx_ari.api.app import make_app
+from dcx_ari.api import explain, postbacks, test_calls
+from dcx_ari.api.app import AddRoutes, make_app
 from dcx_ari.ari.ami import AmiClient
 from dcx_ari.ari.client import QUIET, AriClient
 from dcx_ari.ari.errors import AriError
@@ -22,6 +23,7 @@ from dcx_ari.ari.trunks import TrunkObjects
 from dcx_ari.call.exchange import Exchange
 from dcx_ari.call.ports import Ports, Speech
 from dcx_ari.call.tasks import cancel_and_wait
+from dcx_ari.call.test_call import place_test_call
 from dcx_ari.clock import now_ms
 from dcx_ari.configuration import Configuration
 from dcx_ari.desk import StoreDesk
@@ -30,6 +32,8 @@ from dcx_ari.lifecycle import StoreLifecycle
 from dcx_ari.media.recording import Monitor, StereoRecorder
 from dcx_ari.media.speech import FliteSpeech
 from dcx_ari.metrics import Metrics
+from dcx_ari.services.postbacks import receive
+from dcx_ari.services.test_call import NotPlaced, Trial, decide
 from dcx_ari.settings import Settings
 from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.errors import StoreError
@@ -113,6 +117,7 @@ class Engine:
             ),
         )
         self._now_ms = clock
+        self._transport = outside.transport
         exchange = self.exchange
         self.metrics.watch(lambda: len(exchange.calls), lambda: exchange.connected, lambda: exchange.events_seen)
         self.configuration.on_change(self.push_trunks)
@@ -165,12 +170,20 @@ class Engine:
     def _parts(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         yield "exchange", self.exchange.run()
         yield "API", self._serve_api()
+        if isinstance(self._transport, AriClient):
+            yield "connection", self._transport.watch()
         yield "configuration", self.configuration.watch()
         yield "housekeeping", self._keep_house()
 
     async def _serve_api(self) -> None:
         settings = self.settings
-        app = make_app(self.database, readiness=self.not_ready, registry=self.metrics.registry)
+        app = make_app(
+            self.database,
+            readiness=self.not_ready,
+            registry=self.metrics.registry,
+            more=self._more_routes(),
+            public=(postbacks.PUBLIC,),
+        )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_ASK_S)
         await runner.setup()
         try:
@@ -185,6 +198,31 @@ class Engine:
             await asyncio.get_running_loop().create_future()
         finally:
             await runner.cleanup()
+
+    def _more_routes(self) -> Iterator[AddRoutes]:
+        """Routes that need more of the engine than its database."""
+        database, ledger, zone = self.database, self.ledger, self.settings.timezone
+        yield explain.add_routes
+        yield postbacks.routes(
+            lambda name, signature, body: receive(database, ledger, name, signature, body, self._now_ms())
+        )
+        yield test_calls.routes(
+            self.place_test_call, lambda asked: decide(database, ledger, zone, self._now_ms(), asked), zone
+        )
+
+    async def place_test_call(self, trial: Trial) -> str:
+        """Have Asterisk dial one of our numbers, marked as a test; the call's id. Raises NotPlaced."""
+        if not self.exchange.connected:
+            raise NotPlaced("not connected: see dcx doctor")
+        try:
+            call_id = await place_test_call(self.exchange, trial.number, trial.caller, trial.digits, trial.seconds)
+        except AriError as error:
+            raise NotPlaced(str(error)) from None
+        if call_id is None:
+            raise NotPlaced(
+                "the call did not come back to the engine: is the dialplan of this Asterisk the one of DCX?"
+            )
+        return call_id
 
     async def push_trunks(self) -> None:
         if self.exchange.connected:

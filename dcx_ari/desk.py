@@ -185,18 +185,19 @@ class StoreDesk:
             group=snapshot.groups.get(step.group_id or 0),
             source=snapshot.sources.get((decision.source_id if decision else None) or 0),
             campaign=snapshot.campaigns.get((decision.campaign_id if decision else None) or 0),
-            unlimited=True,
+            unlimited=False,
         )
         via = snapshot.buyers.get(step.via_buyer_id or 0)
         if via is not None:
-            holds = merged((*holds, *holds_for(account.started_at, snapshot.company_zone, buyer=via, unlimited=True)))
+            holds = merged((*holds, *holds_for(account.started_at, snapshot.company_zone, buyer=via, unlimited=False)))
         return holds
 
     async def answered(self, call: Call, attempt: int) -> None:
         account = self.account(call)
         account.connected = attempt
         decision = account.decision
-        first = next(decision.each_step(), None) if decision is not None and decision.turns else None
+        counts = decision is not None and decision.turns and not call.facts.test
+        first = next(decision.each_step(), None) if decision is not None and counts else None
         if decision is not None and first is not None and account.buyers[attempt].id in first.buyer_ids:
             self._take_turns(decision.turns)
         if not call.facts.test:
