@@ -222,6 +222,7 @@ class Engine:
             raise NotPlaced(
                 "the call did not come back to the engine: is the dialplan of this Asterisk the one of DCX?"
             )
+        await self.journal.durable()  # who is told of the call may look at it
         return call_id
 
     async def push_trunks(self) -> None:
