@@ -185,11 +185,11 @@ class StoreDesk:
             group=snapshot.groups.get(step.group_id or 0),
             source=snapshot.sources.get((decision.source_id if decision else None) or 0),
             campaign=snapshot.campaigns.get((decision.campaign_id if decision else None) or 0),
-            unlimited=False,
+            unlimited=True,
         )
         via = snapshot.buyers.get(step.via_buyer_id or 0)
         if via is not None:
-            holds = merged((*holds, *holds_for(account.started_at, snapshot.company_zone, buyer=via, unlimited=False)))
+            holds = merged((*holds, *holds_for(account.started_at, snapshot.company_zone, buyer=via, unlimited=True)))
         return holds
 
     async def answered(self, call: Call, attempt: int) -> None:

@@ -47,12 +47,17 @@ class StoreLifecycle:
         self._trunks = trunks
         self._metrics = metrics
         self._now_ms = now_ms
+        self._asterisk_started: str | None = None
 
     # -- connection -----------------------------------------------------------------------------------------
 
     async def connected(self, exchange: Exchange) -> None:
         """Push the trunks, end what an earlier process left, free what dead calls held."""
-        self._trunks.forget()
+        info = await exchange.ari.asterisk.get_info(only="status")
+        started = info.status.startup_time if info.status is not None else None
+        if started is None or started != self._asterisk_started:
+            self._asterisk_started = started
+            self._trunks.forget()  # another Asterisk than before: it knows none of them
         await self.push_trunks()
         before = self._now_ms()
         channels = [channel.id for channel in await exchange.ari.channels.list()]

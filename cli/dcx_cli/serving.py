@@ -57,6 +57,9 @@ def fetch_progress() -> Iterator[Callable[[Step], None]]:
 
 async def serve(settings: Settings, access: AsteriskAccess) -> None:
     """Run the engine until Ctrl-C or SIGTERM; says `ready` when a call can be taken."""
+    # The thread that writes the database asks for the interpreter thousands of times a second; with the default
+    # of 5 ms each time could cost that much of a caller's patience.
+    sys.setswitchinterval(0.0005)
     stop = asyncio.Event()
     async with engine(settings, access) as made:
         with stop_on_signals(stop):

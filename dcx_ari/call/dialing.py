@@ -127,11 +127,37 @@ async def _ring(
             await release(call, leg)
 
 
+async def create(call: Call, leg: Leg, target: Target) -> bool:
+    """Make the channel and wait until it is ours; nothing goes out to the far end yet. False if there is none.
+
+    May be done ahead of `dial`, while something else is waited for.
+    """
+    leg.created = True
+    variables = {f"PJSIP_HEADER(add,{name})": value for name, value in target.headers.items()}
+    if target.caller_id:
+        # CALLERID() on a created channel gives "Anonymous"; the connected line becomes From.
+        variables["CONNECTEDLINE(all)"] = _caller_id(target.caller_name, target.caller_id)
+    try:
+        await call.ari.channels.create(
+            endpoint=target.endpoint, app=call.app, app_args="leg", channel_id=leg.id, variables=variables or None
+        )
+    except EndpointUnavailable:
+        leg.failed = LegResult.UNREACHABLE
+        leg.cancelled = True
+        call.note("unreachable", leg=leg.id, endpoint=target.endpoint)
+        _never_was(call, leg)
+        return False
+    if not await call.wait(lambda: leg.in_stasis or not leg.live, _CREATED_S) or not leg.live:
+        leg.failed = LegResult.UNREACHABLE
+        return False
+    return True
+
+
 async def _until_answered(call: Call, leg: Leg, target: Target, timeout_s: float, early_media: bool) -> bool:
     leg.dialled_at = call.ports.now_ms()
     call.nudge()
     call.ports.journal.leg(call.id, leg)
-    if not await _create(call, leg, target):
+    if leg.failed is not None or not (leg.in_stasis or await create(call, leg, target)):
         return False
     if early_media:
         await early_bridge(call, leg)
@@ -145,31 +171,6 @@ async def _until_answered(call: Call, leg: Leg, target: Target, timeout_s: float
     if not await call.wait(lambda: leg.settled, timeout_s + _GRACE_S):
         leg.failed = LegResult.NO_ANSWER if leg.ringing_at else LegResult.UNREACHABLE
     return leg.answered and leg.live
-
-
-async def _create(call: Call, leg: Leg, target: Target) -> bool:
-    variables = {f"PJSIP_HEADER(add,{name})": value for name, value in target.headers.items()}
-    if target.caller_id:
-        # CALLERID() on a created channel gives "Anonymous"; the connected line becomes From.
-        variables["CONNECTEDLINE(all)"] = _caller_id(target.caller_name, target.caller_id)
-    try:
-        await call.ari.channels.create(
-            endpoint=target.endpoint,
-            app=call.app,
-            app_args="leg",
-            channel_id=leg.id,
-            variables=variables or None,
-        )
-    except EndpointUnavailable:
-        leg.failed = LegResult.UNREACHABLE
-        leg.cancelled = True
-        call.note("unreachable", leg=leg.id, endpoint=target.endpoint)
-        _never_was(call, leg)
-        return False
-    if not await call.wait(lambda: leg.in_stasis or not leg.live, _CREATED_S) or not leg.live:
-        leg.failed = LegResult.UNREACHABLE
-        return False
-    return True
 
 
 def _never_was(call: Call, leg: Leg) -> None:

@@ -37,6 +37,7 @@ class Leg:
     in_stasis: bool = False
     asked_cause: int = 16
     ended: Ended | None = None
+    created: bool = False  # a channel was asked for
     cancelled: bool = False
     failed: LegResult | None = None
     digits: deque[str] = field(default_factory=deque)

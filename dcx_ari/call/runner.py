@@ -65,7 +65,8 @@ async def _finish(call: Call, close: Callable[[Call], Awaitable[None]]) -> None:
     for bridge_id in list(call.bridges):
         await _step(call, close_bridge(call, bridge_id))
     for leg in call.legs.values():
-        call.ports.journal.leg(call.id, leg)
+        if leg.dialled_at is not None:
+            call.ports.journal.leg(call.id, leg)
     await close(call)
 
 

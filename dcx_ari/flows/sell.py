@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from dcx_ari.call.bridging import join
 from dcx_ari.call.call import Call
-from dcx_ari.call.dialing import Target, dial, new_legs
+from dcx_ari.call.dialing import Target, create, dial, new_legs, release
 from dcx_ari.call.leg import Leg
 from dcx_ari.call.ports import Desk
 from dcx_ari.decide.causes import LegResult
@@ -148,7 +149,7 @@ async def _offer(sale: Sale, step: Step, planned: list[Attempt], group_attempt: 
     legs = new_legs(call, [a.target for a in planned])
     connected: Attempt | None = None
     try:
-        ready = await _reserve(sale, step, planned, group_attempt)
+        ready = await _reserve(sale, step, planned, legs, group_attempt)
         attempts, legs_ready = [planned[i] for i in ready], [legs[i] for i in ready]
         if not attempts:
             return None
@@ -170,29 +171,31 @@ async def _offer(sale: Sale, step: Step, planned: list[Attempt], group_attempt: 
             return _Taken(winner, talk_s)
     finally:
         for leg in legs:
-            if leg.dialled_at is None:
+            if not leg.created:
                 call.legs.pop(leg.id)
         await asyncio.gather(*(_settle(sale, a, leg, a is connected) for a, leg in zip(planned, legs, strict=True)))
 
 
-async def _reserve(sale: Sale, step: Step, planned: list[Attempt], group_attempt: int | None) -> list[int]:
-    """Take the caps of every attempt, write down what is about to happen, and let the caller hear ringing:
-    together, because each of them waits for somebody else. Returns the indexes of the attempts that got a place;
-    those that lost the race to another call are left out.
+async def _reserve(
+    sale: Sale, step: Step, planned: list[Attempt], legs: list[Leg], group_attempt: int | None
+) -> list[int]:
+    """Take the caps of every attempt, write down what is about to happen, make the channels (nothing goes out to
+    the far end before it is dialled) and let the caller hear ringing: together, because each waits for somebody
+    else. Returns the indexes of the attempts that got a place; those that lost the race to another call are left
+    out.
     """
     call, tone = sale.call, sale.campaign.ring_tone
     early = tone == "early_media" and len(planned) == 1
     call.note_stage("ringing", buyer_ids=[a.buyer.id for a in planned], attempts=[a.number for a in planned])
-    reserving = [
-        asyncio.ensure_future(sale.desk.reserve(call, a.number, step, a.buyer, group_attempt)) for a in planned
-    ]
-    others = (
-        asyncio.ensure_future(call.ports.journal.durable()),
-        asyncio.ensure_future(let_hear(call, "ringback" if tone == "early_media" and not early else tone)),
-    )
-    await asyncio.wait([*others, *reserving])  # all of them, whatever one says: what is taken must be known
-    for other in others:
-        other.result()
+    start = asyncio.ensure_future
+    reserving = [start(sale.desk.reserve(call, a.number, step, a.buyer, group_attempt)) for a in planned]
+    others: list[asyncio.Future[Any]] = [start(call.ports.journal.durable())]
+    others += [start(create(call, leg, a.target)) for a, leg in zip(planned, legs, strict=True)]
+    others.append(start(let_hear(call, "ringback" if tone == "early_media" and not early else tone)))
+    await asyncio.wait([*reserving, *others])  # all of them, whatever one says: what is taken must be known
+    failed = [error for each in (*reserving, *others) if (error := each.exception()) is not None]
+    if failed:
+        raise failed[0]
     ready = []
     for index, refused in enumerate(answer.result() for answer in reserving):
         if refused is None:
@@ -200,6 +203,7 @@ async def _reserve(sale: Sale, step: Step, planned: list[Attempt], group_attempt
         else:
             sale.results.append("reserve_lost")
             call.note("reserve_lost", buyer_id=planned[index].buyer.id, **refused)
+            await release(call, legs[index])
     return ready
 
 

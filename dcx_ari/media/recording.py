@@ -23,6 +23,7 @@ from dcx_ari.call.tasks import Spawner
 
 log = logging.getLogger(__name__)
 
+_INCOMPLETE_WAITS_S = (0.1, 0.4, 1.5)
 _FRAMES = 64_000  # per step of interleaving: 8 s, so that memory does not grow with the length of a call
 
 
@@ -108,7 +109,7 @@ class StereoRecorder:
         receive, transmit = self._parts(recording_id)
         relative = recording_path(recording_id)
         try:
-            made = await asyncio.to_thread(make_stereo, receive, transmit, self._home / relative)
+            made = await self._make(receive, transmit, self._home / relative)
         except (OSError, EOFError, wave.Error) as error:
             log.error("recording %s failed: %s", recording_id, error, extra={"call": active.call_id})
             self._journal.recording(active.call_id, recording_id, state="failed", error=str(error))
@@ -124,6 +125,15 @@ class StereoRecorder:
         )
         receive.unlink(missing_ok=True)
         transmit.unlink(missing_ok=True)
+
+    async def _make(self, receive: Path, transmit: Path, target: Path) -> Made:
+        """Asterisk completes the files of a channel that hung up a moment after it says so."""
+        for wait_s in _INCOMPLETE_WAITS_S:
+            try:
+                return await asyncio.to_thread(make_stereo, receive, transmit, target)
+            except (EOFError, FileNotFoundError, wave.Error):
+                await asyncio.sleep(wait_s)
+        return await asyncio.to_thread(make_stereo, receive, transmit, target)
 
     def _parts(self, recording_id: str) -> tuple[Path, Path]:
         return self._scratch / f"{recording_id}-rx.wav", self._scratch / f"{recording_id}-tx.wav"

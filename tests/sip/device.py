@@ -46,20 +46,21 @@ class Device(asyncio.DatagramProtocol):
         return found[1] if found else ""
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, int]) -> None:
-        request = data.decode("utf-8", errors="replace")
+        request = data.decode("utf-8", errors="surrogateescape")
         method = request.split(" ", 1)[0]
         if method == "SIP/2.0":
             return
         known = self.requests.setdefault(method, [])
         known.append(request)
         if method == "INVITE":
-            if len(known) == 1:
+            if _call_id(request) not in map(_call_id, known[:-1]):  # else it was sent again
                 for code in self._codes:
                     self._reply(request, code, addr)
         elif method != "ACK":
             self._reply(request, 200, addr)
             if method == "CANCEL":
-                self._reply(self.requests["INVITE"][0], 487, addr)
+                invites = self.requests["INVITE"]
+                self._reply(next(one for one in invites if _call_id(one) == _call_id(request)), 487, addr)
 
     def _reply(self, request: str, code: int, addr: tuple[str | int, int]) -> None:
         to = re.search(r"^To: *(.*?)\r?$", request, re.MULTILINE | re.IGNORECASE)
@@ -76,7 +77,7 @@ class Device(asyncio.DatagramProtocol):
                 self._sing(request)
         text = "\r\n".join([*lines, f"Content-Length: {len(media)}", "", media])
         if self._transport is not None:
-            self._transport.sendto(text.encode(), addr)
+            self._transport.sendto(text.encode("utf-8", errors="surrogateescape"), addr)
 
     def _sing(self, request: str) -> None:
         port = re.search(r"^m=audio (\d+)", request, re.MULTILINE)
@@ -100,6 +101,11 @@ class Device(asyncio.DatagramProtocol):
                 await asyncio.sleep(max(0.0, began + (number + 1) * 0.02 - loop.time()))
         finally:
             transport.close()
+
+
+def _call_id(request: str) -> str:
+    found = re.search(r"^Call-ID: *(\S+)", request, re.MULTILINE | re.IGNORECASE)
+    return found[1] if found else ""
 
 
 def _ulaw(sample: int) -> int:

@@ -12,7 +12,8 @@ from dcx_asterisk.phone import Phone
 from dcx_asterisk.ports import free_ports
 from dcx_asterisk.refuser import Refuser
 from tests.sip.device import Device
-from tests.sip.exchange import CALLER_HZ, GREETED, GREETING, MENU, SORRY, WHISPER, Exchange, until
+from tests.sip.exchange import GREETED, GREETING, MENU, SORRY, WHISPER, Exchange
+from tests.sip.parties import CALLER_HZ, until
 from tests.sip.sounds import order, seconds
 
 pytestmark = pytest.mark.sip
@@ -164,7 +165,7 @@ async def test_the_last_slot_is_sold_once_to_callers_who_come_together(x: Exchan
     callers = await asyncio.gather(*(x.caller(f"+1212555010{number}") for number in range(4)))
     first = await x.buyer("One", one, tier=0, concurrency_limit=1)
     other = await x.buyer("Rest", rest, tier=1)
-    await asyncio.gather(*(x.dial(caller) for caller in callers))
+    await asyncio.gather(*(x.dial(caller, x.number) for caller in callers))
     calls = x.engine.exchange.calls
 
     def all_talk() -> bool:

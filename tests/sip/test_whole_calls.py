@@ -14,7 +14,8 @@ from dcx_ari.media.tones import read_wav
 from dcx_asterisk.phone import Phone
 from dcx_asterisk.ports import free_ports
 from tests.sip.device import Device
-from tests.sip.exchange import CALLER_HZ, GREETED, GREETING, MENU, RINGBACK, WHISPER, Exchange, until
+from tests.sip.exchange import GREETED, GREETING, MENU, RINGBACK, WHISPER, Exchange
+from tests.sip.parties import CALLER_HZ, until
 from tests.sip.sounds import order, seconds, spans
 
 pytestmark = pytest.mark.sip
