@@ -12,7 +12,7 @@ from dcx_ari.store.db import Database
 from dcx_cli import show
 from dcx_cli.main import new_app
 from dcx_cli.options import Json
-from dcx_cli.work import run
+from dcx_cli.work import run, settings_of
 
 app = new_app("The call log.")
 
@@ -24,7 +24,7 @@ _LEGS = (
     *("position", "buyer", "endpoint", "result", "cause"),
     *("dialled_at", "answered_at", "bridged_at", "ended_at"),
 )
-_PARTS = ("legs", "events", "recordings", "decision", "stage_data")
+_PARTS = ("legs", "events", "recordings", "decision", "stage_data", "postback_key")
 
 
 @app.command("list")
@@ -90,7 +90,7 @@ def show_(
     if json:
         show.as_json(found)
         return
-    show.card({name: value for name, value in found.items() if name not in _PARTS})
+    show.card({name: value for name, value in found.items() if name not in _PARTS} | _postback(ctx, found))
     if found["legs"]:
         show.console().print("\n[bold]Legs[/bold]")
         show.table(found["legs"], _LEGS)
@@ -100,6 +100,16 @@ def show_(
     if found["recordings"]:
         show.console().print("\n[bold]Recordings[/bold]")
         show.table(found["recordings"], ("id", "state", "duration_ms", "path"))
+
+
+def _postback(ctx: typer.Context, call: dict[str, Any]) -> dict[str, str]:
+    """Where the buyer reports what the call was worth, and the secret that signs it; nothing for a test call."""
+    from dcx_ari.remote import api_url
+
+    name, _, secret = (call["postback_key"] or "").partition(".")
+    if not secret or call["test"]:
+        return {}
+    return {"postback_url": f"{api_url(settings_of(ctx))}/api/postbacks/{name}", "postback_secret": secret}
 
 
 def _seconds(milliseconds: int) -> str:

@@ -25,7 +25,6 @@ _STATUS = (
     (errors.Conflict, 409),
     (errors.Refused, 422),
 )
-_WRITERS = ("admin", "manager")
 
 
 @web.middleware
@@ -82,7 +81,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
         return _problem(
             "Authorization", "a valid key is needed: Authorization: Bearer dcx_…", 401, {"WWW-Authenticate": "Bearer"}
         )
-    if request.method not in ("GET", "HEAD") and found.role not in _WRITERS:
+    if request.method not in ("GET", "HEAD") and not found.writes:
         return _problem("Authorization", f"a key of role {found.role} may not change anything", 403)
     request[HOLDER] = found
     return await handler(request)

@@ -30,7 +30,7 @@ _PLAIN = ("direction", "failure_reason", "caller_state", "worker", "ended_by")
 _YES_NO = ("converted", "test", "completed", "in_progress")
 _TIMES = ("date", "date_from", "date_to")
 FILTERS = ("status", "caller", "dialled", *_PLAIN, *_YES_NO, *_TIMES, *REFS, *map(ref_name, REFS), "source")
-_LIST_OMITS = ("stage_data", "decision", "headers")
+_LIST_OMITS = ("stage_data", "decision", "headers", "postback_key")
 
 
 async def list_calls(session: AsyncSession, query: Query) -> Page:

@@ -37,6 +37,11 @@ class Holder:
     name: str
     role: Role
 
+    @property
+    def writes(self) -> bool:
+        """Whether the key may change things."""
+        return self.role in ("admin", "manager")
+
 
 def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
