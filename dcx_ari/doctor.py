@@ -51,13 +51,20 @@ async def ports(settings: Settings) -> list[Finding]:
     """Free, or taken by our own Asterisk and engine."""
     found = [] if settings.ari_url else [await asyncio.to_thread(_asterisk_ports, settings)]
     if await _is_dcx(settings):
-        found.append(Finding("ok", f"API port {settings.api_port} is served by a running engine"))
+        found.append(_engine_port(settings))
     elif reason := await asyncio.to_thread(_taken, settings.api_host, settings.api_port):
         mend = "Stop the other program, or set DCX_API_PORT to a free port."
         found.append(Finding("wrong", f"DCX_API_PORT: {settings.api_port} cannot be used: {reason}", mend))
     else:
         found.append(Finding("ok", f"API port {settings.api_port} is free"))
     return found
+
+
+def _engine_port(settings: Settings) -> Finding:
+    if settings.ari_url or _process(instance_of(settings)) is not None:
+        return Finding("ok", f"API port {settings.api_port} is served by a running engine")
+    mend = "Is it that of another home? Stop it, or set DCX_API_PORT to a free port."
+    return Finding("warning", f"an engine serves API port {settings.api_port}, but no Asterisk of this home runs", mend)
 
 
 def _asterisk_ports(settings: Settings) -> Finding:
@@ -122,7 +129,7 @@ async def ari(settings: Settings) -> list[Finding]:
     try:
         access = await asyncio.to_thread(access_to_foreign, settings)
     except AsteriskError as error:
-        return [Finding("warning", error.message, _UP if not settings.ari_url else error.hint)]
+        return [_no_password(settings, error)]
     auth = aiohttp.BasicAuth(access.ari_user, access.ari_password)
     async with aiohttp.ClientSession(auth=auth, timeout=aiohttp.ClientTimeout(total=_ASK_S)) as session:
         try:
@@ -146,12 +153,18 @@ async def ari(settings: Settings) -> list[Finding]:
     return [*found, Finding("wrong", f"application {settings.app_name} is not registered", mend)]
 
 
+def _no_password(settings: Settings, error: AsteriskError) -> Finding:
+    if settings.ari_url:
+        return Finding("wrong", error.message, error.hint)
+    return Finding("warning", f"Asterisk was never started in {settings.asterisk_path}", _UP)
+
+
 async def ami(settings: Settings) -> Finding:
     """The manager interface, which recordings need."""
     try:
         access = await asyncio.to_thread(access_to_foreign, settings)
     except AsteriskError as error:
-        return Finding("warning", error.message, _UP if not settings.ari_url else error.hint)
+        return _no_password(settings, error)
     client = AmiClient(access.ami_host, access.ami_port, access.ami_user, access.ami_secret, timeout_s=_ASK_S)
     try:
         await client.ping()
@@ -194,8 +207,10 @@ async def engine(settings: Settings) -> Finding:
                 return Finding("wrong", f"what answers at {url} is not DCX", "Set DCX_API_PORT to a free port.")
             status, ready = await api.ask("GET", "/ready")
         except EngineAway as error:
-            away = str(error).startswith("no engine")
-            return Finding("warning" if away else "wrong", str(error).partition(": ")[0], _UP)
+            text = str(error).partition(": ")[0]
+            if text.startswith("no engine"):
+                return Finding("warning", text, _UP)
+            return Finding("wrong", text, "An engine that hangs, or another program: end it, or set DCX_API_PORT.")
     if status != 200:
         reason = ready.get("reason", status) if isinstance(ready, dict) else status
         return Finding(

@@ -34,7 +34,6 @@ Check = Callable[[Settings], Awaitable["Finding | Sequence[Finding]"]]
 OLDEST_PYTHON = (3, 11)
 _FREE_WRONG, _FREE_WARNING = 200 << 20, 2 << 30
 _INTEGRITY_S = 5.0
-_UP = "Start everything: dcx up"
 
 
 class Finding(NamedTuple):
@@ -75,7 +74,7 @@ async def _bounded(check: Check, settings: Settings, timeout_s: float) -> Sequen
             )
         ]
     except StoreError as error:
-        return [Finding("wrong", str(error), "See docs, or name another DCX_DATABASE_URL.")]
+        return [Finding("wrong", str(error), "See what is said of the database.")]
     except Exception as error:  # the boundary: a check that fails is a finding, not the end of the doctor
         words = (str(error).splitlines() or [type(error).__name__])[0]
         return [Finding("wrong", f"the check itself failed: {type(error).__name__}: {words}", "Please report this.")]
