@@ -41,7 +41,7 @@ def _ring(folder: str, ours: str, others: str = "", closed: frozenset[str] = OUT
     return Ring(folder, frozenset(ours.split()), frozenset(others.split()), closed, pure)
 
 
-_ARI_NAMES = ("decode", "errors", "events", "models", "resources", "transport")
+_ARI_NAMES = ("decode", "encode", "errors", "events", "models", "resources", "transport")
 _ARI_TYPES = " ".join(f"dcx_ari.ari.{name}" for name in _ARI_NAMES)
 RINGS = (
     _ring("dcx_ari/decide", "dcx_ari.decide", "dateutil holidays phonenumbers", CLOCKS_AND_IO, pure=True),
@@ -56,7 +56,7 @@ RINGS = (
     _ring("dcx_ari/media", "dcx_ari.media dcx_ari.ari.errors dcx_ari.call.ports dcx_ari.call.tasks", "pydub"),
     _ring(
         "dcx_ari/store",
-        "dcx_ari.store dcx_ari.decide dcx_ari.call.leg dcx_ari.call.ports dcx_ari.ari.trunks",
+        "dcx_ari.store dcx_ari.decide dcx_ari.call.leg dcx_ari.call.ports dcx_ari.call.tasks dcx_ari.ari.trunks",
         "alembic annotated_types msgspec phonenumbers pydantic sqlalchemy sqlmodel",
     ),
     _ring(
@@ -72,8 +72,8 @@ RINGS = (
     _ring("dcx_ari/testing", "dcx_ari.testing dcx_ari.ari", "aiohttp msgspec", frozenset()),
     _ring(
         "cli/dcx_cli",
-        "dcx_cli dcx_ari.services dcx_ari.settings dcx_ari.clock dcx_ari.app dcx_ari.local dcx_ari.demo "
-        "dcx_ari.store.db dcx_ari.store.errors dcx_ari.store.ledger dcx_ari.store.migrate dcx_asterisk",
+        "dcx_cli dcx_ari.services dcx_ari.settings dcx_ari.clock dcx_ari.app dcx_ari.local dcx_ari.demo dcx_ari.doctor "
+        "dcx_ari.remote dcx_ari.store.db dcx_ari.store.errors dcx_ari.store.ledger dcx_ari.store.migrate dcx_asterisk",
         "pydantic rich typer yaml",
     ),
     # Runs alone in a container, so nothing of the engine but the sound of the hold music.
@@ -82,7 +82,7 @@ RINGS = (
 
 WIRED = ("dcx_ari.ari.client", "dcx_ari.ari.ami", "dcx_ari.api.app", "dcx_ari.desk", "dcx_ari.app")
 """Parts that only these put together; within its own package a part is free to use its neighbours."""
-WIRING = ("dcx_ari/app.py", "dcx_ari/local.py", "dcx_ari/demo.py", "cli/dcx_cli/")
+WIRING = ("dcx_ari/app.py", "dcx_ari/local.py", "dcx_ari/demo.py", "dcx_ari/doctor.py", "cli/dcx_cli/")
 AROUND_CALLS = ("dcx_ari/lifecycle.py", "dcx_ari/settlement.py")
 """Shell beside `app`, made by it: these may name the desk."""
 
