@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from dcx_ari.ari import events as ev
+from dcx_ari.ari.encode import segment
 from dcx_ari.ari.errors import Gone
 from dcx_ari.ari.resources import Ari
+from dcx_ari.ari.transport import Request
 from dcx_ari.call.errors import CallEnded
 from dcx_ari.call.leg import Ended, Leg
 from dcx_ari.call.ports import Inbound, Ports
@@ -116,7 +118,10 @@ class Call:
         if self.caller.answered:
             return
         with self._caller_request():
-            await self.ari.channels.answer(self.caller.id)
+            # It can only block behind a playback: without one it may take the quick way.
+            path = f"channels/{segment(self.caller.id)}/answer"
+            slow = "play" in self._minted
+            await self.ari.transport.request(Request("POST", path, blocking=slow, order=self.caller.id))
         self.caller.answered_at = self.caller.answered_at or self.ports.now_ms()
         self._indicating = None
         self.ports.journal.update(self.id, answered_at=self.caller.answered_at, status="IN_PROGRESS")
