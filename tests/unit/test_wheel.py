@@ -5,12 +5,16 @@ The dependencies are taken from the environment that runs the tests, so nothing 
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -106,3 +110,47 @@ def test_the_configuration_of_asterisk_comes_along(installed: Installed, tmp_pat
     written = {path.name for path in (tmp_path / "home/etc").iterdir()}
     assert written == {path.name for path in (ROOT / "asterisk/dcx_asterisk/config").iterdir()}
     assert "extensions.conf" in written
+
+
+def test_every_import_is_of_a_package_that_pip_installs_with_ours(installed: Installed):
+    (info,) = installed.site.glob("dcx_ari-*.dist-info")
+    ours = metadata.Distribution.at(info)
+    brought = set(needed(ours.requires or []))
+    assert "typer" in brought
+    owners = metadata.packages_distributions()
+    for package, source in PACKAGES.items():
+        for name, path in imported(source):
+            if name in PACKAGES or name in sys.stdlib_module_names:
+                continue
+            assert brought & {plain(each) for each in owners.get(name, [])}, f"{package}: {path.name} imports {name}"
+
+
+def needed(requirements: list[str], seen: set[str] | None = None) -> Iterator[str]:
+    """Names of distributions that these requirements bring along, and those that these need in turn."""
+    seen = set() if seen is None else seen
+    for requirement in requirements:
+        name = plain(re.split(r"[^A-Za-z0-9_.-]", requirement)[0])
+        if name in seen or re.search(r";.*python_version >= '3\.13'", requirement):
+            continue
+        seen.add(name)
+        yield name
+        if "extra ==" not in requirement:
+            try:
+                further = metadata.requires(name) or []
+            except metadata.PackageNotFoundError:  # for another system, or an optional one
+                continue
+            yield from needed([each for each in further if "extra ==" not in each], seen)
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(source: Path) -> Iterator[tuple[str, Path]]:
+    """Top-level names imported anywhere below a directory."""
+    for path in source.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((alias.name.partition(".")[0], path) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module.partition(".")[0], path
