@@ -326,61 +326,6 @@ async def test_keys_that_name_nothing(db: Database, key: str):
             await rows.get(session, R["buyers"], key)
 
 
-async def test_pages_cover_all_rows_once(db: Database):
-    async with db.write() as session:
-        for n in range(25):
-            await rows.create(session, R["buyers"], {"name": f"B{n}", "endpoint_value": A, "tier": n % 3})
-    for sort_by, descending in (("id", False), ("tier", True), ("name", False)):
-        seen: list[Any] = []
-        cursor = None
-        async with db.read() as session:
-            for _ in range(4):
-                query = Query(sort_by=sort_by, descending=descending, limit=7, cursor=cursor)
-                page = await list_rows(session, R["buyers"], query)
-                seen += [(each[sort_by], each["id"]) for each in page.items]
-                assert page.total == 25
-                if (cursor := page.next_cursor) is None:
-                    break
-        assert cursor is None
-        assert seen == sorted(seen, reverse=descending)
-        assert len({each[1] for each in seen}) == 25
-
-
-async def test_filters_and_across_keys_or_inside(db: Database):
-    await add(db, "campaigns", name="C")
-    for n, status in enumerate(("ACTIVE", "INACTIVE", "ACTIVE")):
-        await add(db, "numbers", phone_number=f"+1555123000{n}", status=status, campaign="C" if n else None)
-    async with db.read() as session:
-        two = Query(filters={"status": ["ACTIVE", "INACTIVE"], "campaign": ["C"]})
-        assert (await list_rows(session, R["numbers"], two)).total == 2
-        one = Query(filters={"status": ["ACTIVE"], "campaign": ["C"]})
-        assert (await list_rows(session, R["numbers"], one)).total == 1
-        assert (await list_rows(session, R["numbers"], Query(filters={"created_from": ["2999-01-01"]}))).total == 0
-        assert (await list_rows(session, R["numbers"], Query(search="0002"))).total == 1
-        assert (await list_rows(session, R["numbers"], Query(search="%"))).total == 0
-
-
-@pytest.mark.parametrize(
-    ("query", "error"),
-    [
-        (Query(filters={"nope": ["1"]}), UnknownKey),
-        (Query(sort_by="nope"), UnknownKey),
-        (Query(sort_by="daily_cap"), UnknownKey),
-        (Query(limit=0), Invalid),
-        (Query(limit=1001), Invalid),
-        (Query(cursor="@@@"), Invalid),
-        (Query(cursor="WzEsIDIsIDNd"), Invalid),
-        (Query(cursor="WyJ4IiwgMV0"), Invalid),
-        (Query(filters={"tier": ["x"]}), Invalid),
-        (Query(filters={"created_from": ["yesterday"]}), Invalid),
-    ],
-)
-async def test_bad_queries(db: Database, query: Query, error: type[Refused]):
-    async with db.read() as session:
-        with pytest.raises(error):
-            await list_rows(session, R["buyers"], query)
-
-
 async def test_the_example_loads_twice_the_same(db: Database):
     first = await load_example(db, Example(flow={"nodes": []}))
     before = await version(db)
