@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from dcx_ari.app import AsteriskAccess
-from dcx_ari.settings import Settings
+from dcx_ari.settings import Settings, SettingsError
 from dcx_asterisk.errors import AsteriskError
 from dcx_asterisk.fetch import Progress, present
 from dcx_asterisk.instance import Instance
@@ -90,6 +92,30 @@ async def local_asterisk(
     """Fetch (if need be), start and in the end stop the Asterisk of this home."""
     async with running(instance_of(settings), report, die_with_parent=die_with_parent) as asterisk:
         yield access_of(asterisk)
+
+
+@contextmanager
+def only_engine(settings: Settings) -> Iterator[None]:
+    """Keep a second engine of the same name out of this home: it would take the first one's calls, and stop its
+    Asterisk. The lock goes with the process, however that ends. Raises SettingsError, OSError.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    path = settings.home / f"{settings.app_name}.lock"
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = os.read(file, 32).decode(errors="replace").strip() or "unknown"
+            raise SettingsError(
+                f"DCX_HOME: {settings.home} is in use: {settings.app_name} runs as process {other}. "
+                "Stop it, or name another home."
+            ) from None
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(file)
 
 
 @contextmanager

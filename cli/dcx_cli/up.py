@@ -11,7 +11,7 @@ from dcx_cli.work import settings_of
 
 def command(ctx: typer.Context) -> None:
     """Start Asterisk, the engine and the API; stop all of it on Ctrl-C or SIGTERM."""
-    from dcx_ari.local import local_asterisk
+    from dcx_ari.local import local_asterisk, only_engine
     from dcx_cli.serving import fetch_progress, serve, set_up_logging
 
     settings = settings_of(ctx)
@@ -26,4 +26,5 @@ def command(ctx: typer.Context) -> None:
         finally:
             await asterisk.__aexit__(None, None, None)
 
-    asyncio.run(up())
+    with only_engine(settings):
+        asyncio.run(up())
