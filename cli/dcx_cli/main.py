@@ -106,6 +106,15 @@ def new_app(help_text: str = "") -> typer.Typer:
     )
 
 
+# Errors whose text is written for a person; looked up only where their module was loaded.
+_FOR_PEOPLE = (
+    ("dcx_ari.store.errors", "StoreError"),
+    ("dcx_asterisk.errors", "AsteriskError"),
+    ("dcx_ari.app", "EngineFailed"),
+    ("dcx_ari.demo", "DemoFailed"),
+)
+
+
 def _explain(error: Exception) -> tuple[str, int]:
     """One line for a person, and the exit status: 2 for what was asked wrongly, 1 for what failed."""
     from dcx_ari.services.errors import Refused
@@ -113,9 +122,10 @@ def _explain(error: Exception) -> tuple[str, int]:
 
     if isinstance(error, (Refused, SettingsError)):
         return str(error), 2
-    store = sys.modules.get("dcx_ari.store.errors")
-    if store is not None and isinstance(error, store.StoreError):
-        return str(error), 1
+    for module, name in _FOR_PEOPLE:
+        known = getattr(sys.modules.get(module), name, None)
+        if known is not None and isinstance(error, known):
+            return " ".join(str(error).split("\n")), 1
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error), 1
     text = str(error).strip() or "no reason given"

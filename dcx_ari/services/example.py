@@ -71,7 +71,7 @@ def _trunk(example: Example) -> dict[str, Any]:
         "port": example.trunk_port,
         "accept_from": list(example.accept_from),
         "is_default": True,
-        "rates": [{"prefix": "1", "cents_per_minute_x100": 90, "minimum_s": 6, "increment_s": 6}],
+        "rates": [{"prefix": "1", "cents_per_minute_x100": 150, "minimum_s": 60, "increment_s": 60}],
     }
 
 
