@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 
 from dcx_ari.call.call import Call
-from dcx_asterisk.instance import Instance
 from dcx_asterisk.phone import Phone
 from dcx_asterisk.ports import free_ports
-from dcx_asterisk.process import running, start
-from dcx_asterisk.tree import Tree
 from tests.sip.device import Device
-from tests.sip.exchange import GREETED, GREETING, MENU, WHISPER, Exchange, exchange
-from tests.sip.parties import CALLER_HZ, until
+from tests.sip.exchange import GREETED, GREETING, MENU, WHISPER, Exchange
+from tests.sip.parties import until
 from tests.sip.quitter import quit_after
 from tests.sip.raw import invite
 from tests.sip.sounds import loudest
@@ -222,45 +216,3 @@ async def test_strangers_are_refused_and_the_engine_never_hears_of_them(x: Excha
     await x.dial(friend, x.number)
     assert (await friend.wait("CALL_CLOSED", "CALL_ESTABLISHED")).text == "401 Unauthorized"
     assert await x.over() == []
-
-
-async def test_calls_go_on_after_asterisk_was_killed(phones_tree: Tree, tmp_path: Path) -> None:
-    sip, ari, ami, rtp = free_ports(4, spacing=20)
-    instance = Instance(
-        home=tmp_path / "asterisk", sip_port=sip, ari_port=ari, ami_port=ami, rtp_ports=(rtp, rtp + 19), retry_s=1
-    )
-    async with running(instance) as first, exchange(first, phones_tree, tmp_path) as x:
-        caller, (phone,) = await x.caller(), await x.phones(acme=(BUYER_HZ, "auto"))
-        await x.campaign(record=True)
-        trunk = await x.add("trunks", name="out", host="127.0.0.1", port=phone.port)
-        await x.trunk_leads_to(trunk, phone.port)
-        await x.buyer("Acme", phone, endpoint_value="+15550101001", trunk_id=trunk, concurrency_limit=1)
-        call = await x.call(caller)
-        await x.stage(call, "talking")
-        await x.hear(phone, CALLER_HZ)
-        await asyncio.sleep(1)  # Asterisk writes recordings in blocks
-        os.kill(first.pid, signal.SIGKILL)
-        assert first.process is not None
-        await first.process.wait()
-        await until(lambda: not x.engine.exchange.connected, "the engine notices")
-        assert "Asterisk" in (await x.engine.not_ready() or "")
-        for each in (caller, phone):
-            await each.hangup()  # nobody is there any more to tell them
-        second = await start(instance, die_with_parent=True)
-        try:
-            await until(lambda: x.engine.exchange.connected, "the engine connects again", 40)
-            assert await x.engine.not_ready() is None
-            (row,) = await x.over()
-            assert row["status"] == "COMPLETED"
-            await x.call(caller)  # the one slot of the buyer is free again, the trunks are there again
-            await asyncio.gather(x.hear(phone, CALLER_HZ), x.hear(caller, BUYER_HZ))
-            await caller.hangup()
-            rows = await x.over()
-            assert [row["status"] for row in rows] == ["COMPLETED"] * 2
-            first_one, second_one = await x.query("SELECT id, state FROM recordings ORDER BY started_at")
-            assert second_one["state"] == "ready"
-            kept = first_one["state"] == "ready" or list((instance.spool / "monitor").glob(f"{first_one['id']}-?x.wav"))
-            assert kept  # what the killed Asterisk had written is not thrown away
-        finally:
-            await x.engine.trunks.sync([])
-            await second.stop()
