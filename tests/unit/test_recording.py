@@ -48,6 +48,4 @@ def test_a_bad_side_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_a_path_tells_nothing_of_the_caller() -> None:
-    assert (
-        str(recording_path("01jd0000000123456789.rec1")) == "recordings/01jd00/01jd0000000123456789.rec1.wav"
-    )
+    assert str(recording_path("01jd0000000123456789.rec1")) == "recordings/01jd00/01jd0000000123456789.rec1.wav"
