@@ -32,7 +32,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("asterisk/*.md")])
-PAGES = [path for path in DOCS if path.parent.name == "docs" and path.name != "design.md"]
+PAGES = [ROOT / "README.md", *(path for path in DOCS if path.parent.name == "docs" and path.name != "design.md")]
 SERVING = {"up", "run", "demo", "doctor", "test-call"}
 """Commands that need more than a database: they are parsed, and not run (but for `test-call --dry-run`)."""
 _FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
@@ -56,10 +56,14 @@ def blocks(text: str) -> Iterator[Block]:
 def commands(text: str) -> Iterator[list[str]]:
     """The arguments of every `dcx` in the shell blocks, without what a shell does around it."""
     for block in blocks(text):
-        if block.language != "sh":
+        if block.language not in ("sh", "console"):
             continue
-        reader = shlex.shlex(block.text.replace("\\\n", " "), posix=True, punctuation_chars="|&;<>\n")
-        reader.whitespace, reader.whitespace_split, reader.commenters = " \t", True, "#"
+        lines = block.text.replace("\\\n", " ")
+        if block.language == "console":  # a prompt before what is typed, and none before what is answered
+            lines = "".join(line[2:] for line in lines.splitlines(keepends=True) if line.startswith("$ "))
+        lines = re.sub(r"(^|[ ])#[^\n]*", "", lines, flags=re.MULTILINE)  # shlex takes the line's end with them
+        reader = shlex.shlex(lines, posix=True, punctuation_chars="|&;<>\n")
+        reader.whitespace, reader.whitespace_split, reader.commenters = " \t", True, ""
         words: list[str] = []
         for token in [*reader, "\n"]:
             if token.strip("|&;<>\n"):
@@ -67,8 +71,9 @@ def commands(text: str) -> Iterator[list[str]]:
                 continue
             while words and re.match(r"[A-Z_]+=", words[0]):
                 words.pop(0)
-            if "dcx" in words[:4]:
-                yield words[words.index("dcx") + 1 :]
+            called = [word.removeprefix(".venv/bin/") for word in words]
+            if "dcx" in called[:4]:
+                yield words[called.index("dcx") + 1 :]
             words = []
 
 
