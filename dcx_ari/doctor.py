@@ -9,6 +9,7 @@ import asyncio
 import socket
 import tempfile
 import wave
+from base64 import b64encode
 from pathlib import Path
 
 import aiohttp
@@ -130,8 +131,9 @@ async def ari(settings: Settings) -> list[Finding]:
         access = await asyncio.to_thread(access_to_foreign, settings)
     except AsteriskError as error:
         return [_no_password(settings, error)]
-    auth = aiohttp.BasicAuth(access.ari_user, access.ari_password)
-    async with aiohttp.ClientSession(auth=auth, timeout=aiohttp.ClientTimeout(total=_ASK_S)) as session:
+    known = b64encode(f"{access.ari_user}:{access.ari_password}".encode()).decode()
+    headers = {"Authorization": f"Basic {known}"}
+    async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=_ASK_S)) as session:
         try:
             async with session.get(f"{access.ari_url}/asterisk/info") as answer:
                 status = answer.status

@@ -33,7 +33,7 @@ Check = Callable[[Settings], Awaitable["Finding | Sequence[Finding]"]]
 
 OLDEST_PYTHON = (3, 11)
 _FREE_WRONG, _FREE_WARNING = 200 << 20, 2 << 30
-_INTEGRITY_S = 5.0
+_LOCK_S, _INTEGRITY_S = 2.0, 5.0
 
 
 class Finding(NamedTuple):
@@ -131,7 +131,7 @@ def _sqlite(path: Path) -> list[Finding]:
     if not path.exists():
         return [Finding("warning", f"{path} does not exist yet", "It is made by dcx up, or by any other command.")]
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=2.0, isolation_level=None)) as db:
+        with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=_LOCK_S, isolation_level=None)) as db:
             revision = db.execute("SELECT max(version_num) FROM alembic_version").fetchone()[0]
             return [_revision(revision, str(path)), _writable(db, path), _intact(db, path)]
     except sqlite3.Error as error:
