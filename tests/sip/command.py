@@ -85,6 +85,10 @@ class Home:
         except (OSError, ValueError):
             return None
 
+    @property
+    def asterisk_runs(self) -> bool:
+        return self.asterisk_pid is not None
+
     async def start(self, *words: str) -> Up:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -157,6 +157,17 @@ async def test_an_unknown_number_is_not_in_service(x: Exchange) -> None:
     assert (row["answered_at"], row["caller"]) == (None, caller.name)
 
 
+async def test_without_any_buyer_the_caller_is_told_in_words(x: Exchange) -> None:
+    caller = await x.caller()
+    await x.call(caller)
+    await caller.wait("CALL_ESTABLISHED")
+    await until(lambda: caller.heard is not None and loudest(caller.heard) > SPEECH, "somebody speaks", every_s=0.1)
+    await caller.hangup()
+    (row,) = await x.over()
+    assert "We are sorry." in " ".join(x.said)
+    assert (row["status"], row["failure_reason"]) == ("FAILED", "no_buyers_attached")
+
+
 ODD_CALLERS = {
     "nobody": "<sip:127.0.0.1>",
     "latin": '"Jos\xe9 M\xfcller" <sip:+12125550101@127.0.0.1>',
