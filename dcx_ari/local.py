@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,14 +12,17 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from dcx_ari.app import AsteriskAccess
+from dcx_ari.call.tasks import cancel_and_wait
 from dcx_ari.settings import Settings, SettingsError
-from dcx_asterisk.errors import AsteriskError
+from dcx_asterisk.errors import AsteriskError, CommandFailed
 from dcx_asterisk.fetch import Progress, present
 from dcx_asterisk.instance import Instance
 from dcx_asterisk.process import Asterisk, running
 from dcx_asterisk.render import Secrets, secrets_of
 
 SECRETS = "secrets.json"
+_ROTATE_EVERY_S = 300.0
+log = logging.getLogger(__name__)
 
 
 def instance_of(settings: Settings) -> Instance:
@@ -30,6 +34,9 @@ def instance_of(settings: Settings) -> Instance:
         sip_port=settings.sip_port,
         sip_bind=settings.sip_host,
         rtp_ports=settings.rtp_range,
+        external_address=settings.external_address,
+        fallback_number=settings.fallback_number,
+        fallback_trunk=settings.fallback_trunk,
         app=settings.app_name.rpartition("-")[0] or settings.app_name,
     )
 
@@ -91,7 +98,21 @@ async def local_asterisk(
 ) -> AsyncIterator[AsteriskAccess]:
     """Fetch (if need be), start and in the end stop the Asterisk of this home."""
     async with running(instance_of(settings), report, die_with_parent=die_with_parent) as asterisk:
-        yield access_of(asterisk)
+        rotating = asyncio.create_task(_rotate_log(asterisk), name="log of Asterisk")
+        try:
+            yield access_of(asterisk)
+        finally:
+            await cancel_and_wait(rotating)
+
+
+async def _rotate_log(asterisk: Asterisk) -> None:
+    """Nothing else bounds Asterisk's log."""
+    while True:
+        await asyncio.sleep(_ROTATE_EVERY_S)
+        try:
+            await asterisk.rotate_log()
+        except (CommandFailed, OSError) as error:
+            log.warning("the log of Asterisk could not be rotated: %s", error)
 
 
 @contextmanager

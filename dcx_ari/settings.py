@@ -42,7 +42,9 @@ class Settings:
     asterisk_home: str = ""
     app_name: str = "dcx-0"
     log_level: str = "INFO"
-    debian_mirror: str = ""
+    external_address: str = ""
+    fallback_number: str = ""
+    fallback_trunk: str = ""
 
     @property
     def rtp_range(self) -> tuple[int, int]:

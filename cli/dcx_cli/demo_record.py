@@ -32,7 +32,9 @@ def _stages(console: Console, call: dict[str, Any]) -> None:
         if event["kind"] in _TOLD:
             data = dict(event["data"])
             what = data.pop("stage", _TOLD[event["kind"]])
-            details = ", ".join(f"{name} {value}" for name, value in data.items() if value not in (None, False))
+            details = ", ".join(
+                f"{name} {value}" for name, value in data.items() if value is not None and value is not False
+            )
             table.add_row(f"{(_moment(event['at']) - began).total_seconds():.2f} s", what, details)
     console.print(table)
 
@@ -40,7 +42,7 @@ def _stages(console: Console, call: dict[str, Any]) -> None:
 def _money(console: Console, call: dict[str, Any], heard: Any, home: Path) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
-    table.add_column()
+    table.add_column(overflow="fold")
     table.add_row("answered by", f"{call['buyer']}, {_why(call)}")
     table.add_row("talked", f"{call['talk_ms'] / 1000:.1f} s, ended by the {call['ended_by']}")
     table.add_row("revenue", f"{call['revenue_cents'] / 100:.2f}")

@@ -157,6 +157,7 @@ def root(
 
 
 def main() -> None:
+    os.umask(0o077)  # calls, recordings and secrets are their owner's to read, nobody else's
     app(prog_name="dcx")
 
 

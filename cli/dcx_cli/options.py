@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import typer
-import yaml
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+from pydantic.fields import FieldInfo, PydanticUndefined
 
+from dcx_ari.services.documents import load_yaml
 from dcx_ari.services.errors import Invalid
 from dcx_ari.services.resources import Resource, ref_name
 
@@ -102,7 +102,8 @@ def _parameter(resource: Resource, name: str, field: FieldInfo, *, defaults: boo
     kind, bare = kind_of(field), _bare(field.annotation)
     text = field.description or ""
     default = field.default
-    if defaults and not field.is_required() and default not in (None, "", [], {}) and kind != "json":
+    shown = default not in (None, "", [], {}, PydanticUndefined)
+    if defaults and not field.is_required() and shown and kind != "json":
         text += f" [default: {str(default).lower() if kind == 'flag' else default}]"
     flags = _flags(resource, name)
     if kind == "flag":
@@ -147,8 +148,8 @@ def _structure(name: str, text: str) -> Any:
             reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
             raise Invalid(name, f"cannot read {text[1:]}: {reason}") from None
     try:
-        return json.loads(source) if not text.startswith("@") else yaml.safe_load(source)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        return json.loads(source) if not text.startswith("@") else load_yaml(source)
+    except (ValueError, RecursionError) as error:
         first = (str(error).splitlines() or ["nested too deeply"])[0]
         raise Invalid(name, f"must be JSON{' or YAML' if text.startswith('@') else ''}: {first}") from None
 

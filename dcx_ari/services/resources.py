@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from sqlmodel import SQLModel
 
-from dcx_ari.services import checks
+from dcx_ari.services import checks, documents
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
 
@@ -202,6 +202,7 @@ _ALL = (
         "flows",
         "name",
         ("name", "status", "version"),
+        check=documents.check_flow,
         empty="dcx flows add NAME --document @flow.yaml",
     ),
     Resource(

@@ -147,9 +147,14 @@ def test_attach_and_detach(dcx: Dcx):
 
 
 def test_files_and_lists(dcx: Dcx, tmp_path: Path):
-    (tmp_path / "flow.yaml").write_text("start: menu\nnodes: {menu: {type: menu}}\n")
+    (tmp_path / "flow.yaml").write_text(
+        "start: sell\nnodes: {sell: {type: route, on: {any: end}}, end: {type: hangup}}\n"
+    )
     made = dcx.json("flows", "add", "F", "--document", f"@{tmp_path}/flow.yaml")
-    assert made["document"] == {"start": "menu", "nodes": {"menu": {"type": "menu"}}}
+    assert made["document"] == {
+        "start": "sell",
+        "nodes": {"sell": {"type": "route", "on": {"any": "end"}}, "end": {"type": "hangup"}},
+    }
     networks = ["--accept-from", "10.0.0.1,10.0.0.2", "--accept-from", "192.0.2.0/24"]
     made = dcx.json("trunks", "add", "T", "--host", "sip.example", "--default", *networks)
     assert (made["accept_from"], made["is_default"]) == (["10.0.0.1", "10.0.0.2", "192.0.2.0/24"], True)

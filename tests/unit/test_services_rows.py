@@ -22,6 +22,7 @@ from dcx_ari.store.models import Buyer, ConfigVersion
 pytestmark = pytest.mark.unit
 R = RESOURCES
 A = "+15551230001"
+FLOW = {"start": "end", "nodes": {"end": {"type": "hangup"}}}
 
 
 @pytest.fixture(scope="module")
@@ -326,10 +327,17 @@ async def test_keys_that_name_nothing(db: Database, key: str):
             await rows.get(session, R["buyers"], key)
 
 
+async def test_a_flow_that_cannot_run_is_refused_when_it_is_written(db: Database):
+    with pytest.raises(Invalid, match="nope"):
+        await add(db, "flows", name="bad", document={"start": "a", "nodes": {"a": {"type": "answer", "next": "nope"}}})
+    with pytest.raises(Invalid, match="wrongtype"):
+        await add(db, "flows", name="bad", document={"start": "a", "nodes": {"a": {"type": "wrongtype"}}})
+
+
 async def test_the_example_loads_twice_the_same(db: Database):
-    first = await load_example(db, Example(flow={"nodes": []}))
+    first = await load_example(db, Example(flow=FLOW))
     before = await version(db)
-    assert await load_example(db, Example(flow={"nodes": []})) == first
+    assert await load_example(db, Example(flow=FLOW)) == first
     assert await version(db) == before
     async with db.read() as session:
         assert len(await links.links(session, "campaigns", "Demo")) == 3

@@ -7,7 +7,8 @@ Runs under the write lock, so what it reads cannot change before it is written: 
 from dataclasses import dataclass
 
 from dcx_ari.decide.caps import CounterKey, Hold
-from dcx_ari.store.ledger.tx import HoldRow, Tx
+from dcx_ari.store.ledger.memory import HoldRow
+from dcx_ari.store.ledger.tx import Tx
 from dcx_ari.store.ledger.types import CALL, SPACING, AttemptClosed, BadEntry, Refused, Reserved, Spacing
 
 

@@ -5,7 +5,8 @@ from typing import NamedTuple, cast
 
 from dcx_ari.decide.caps import Hold, Metric, Outcome, Scope, committed
 from dcx_ari.decide.periods import Period
-from dcx_ari.store.ledger.tx import HoldRow, Params, Tx
+from dcx_ari.store.ledger.memory import HoldRow
+from dcx_ari.store.ledger.tx import Params, Tx
 from dcx_ari.store.ledger.types import CALL
 
 CONVERSION = ("convert", "revenue_cents")

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from dcx_ari.store.errors import StoreError, translate
+from dcx_ari.store.ledger.memory import Memory
 from dcx_ari.store.ledger.tx import Params, Tx
 
 T_co = TypeVar("T_co", covariant=True)
@@ -80,6 +81,8 @@ class Writer:
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="dcx-ledger", daemon=True)
         self._closed = False
+        self._memory = Memory()
+        self._version = -1
         self._thread.start()
 
     async def submit(self, request: Request[T]) -> T:
@@ -109,7 +112,7 @@ class Writer:
         while not ending:
             jobs, ending = self._take()
             try:
-                db = db or connect(self._path, self._busy_timeout_s)
+                db = db or self._open()
             except sqlite3.Error as error:
                 _fail(jobs, error, self._path)
             else:
@@ -117,6 +120,11 @@ class Writer:
             _deliver(jobs)
         if db is not None:
             db.close()
+
+    def _open(self) -> sqlite3.Connection:
+        db = connect(self._path, self._busy_timeout_s)
+        db.execute("PRAGMA busy_timeout = 0")  # only BEGIN ever waits, see `begin`
+        return db
 
     def _take(self) -> tuple[list[_Job], bool]:
         jobs: list[_Job] = []
@@ -141,15 +149,25 @@ class Writer:
     def _transact(self, db: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
         begin(db, self._busy_timeout_s)
         try:
-            tx = Tx(SqliteConnection(db))
+            self._recall(db)
+            tx = Tx(SqliteConnection(db), self._memory)
             for job in jobs:
                 job.answer = job.request.apply(tx)
             tx.write()
             db.execute("COMMIT")
         except BaseException:
+            self._memory.forget()
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+
+    def _recall(self, db: sqlite3.Connection) -> None:
+        """Under the write lock: nobody else can commit from now on, so what is still right stays right."""
+        (version,) = db.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._version = version
+            self._memory.forget()
+        self._memory.trim()
 
 
 def _is_down(error: Exception) -> bool:
@@ -191,19 +209,15 @@ def connect(path: str, timeout_s: float, *, read_only: bool = False) -> sqlite3.
 
 
 def begin(db: sqlite3.Connection, timeout_s: float) -> None:
-    """BEGIN IMMEDIATE. SQLite's own busy handler sleeps up to 100 ms at a time; short random waits are
-    fairer.
+    """BEGIN IMMEDIATE, on a connection with a busy timeout of 0: SQLite's own busy handler sleeps up to 100 ms at a
+    time; short random waits are fairer.
     """
     deadline = time.monotonic() + timeout_s
-    db.execute("PRAGMA busy_timeout = 0")
-    try:
-        while True:
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-            time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 — a wait, not a secret
-    finally:
-        db.execute(f"PRAGMA busy_timeout = {int(timeout_s * 1000)}")
+    while True:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 — a wait, not a secret
