@@ -112,7 +112,8 @@ class StoreDesk:
         # Before the next await: the figures it was made with are alive.
         decision = replace(decision, inputs=decision.inputs.kept()) if isinstance(decision.inputs, Inputs) else decision
         call.tags["state"] = decision.state or ""
-        self.keep_decision(call)  # an earlier one that is still to be written
+        if account.decision is not None:  # the row keeps the last one; what went before stays in the history
+            call.note("earlier_decision", **account.decision.as_dict())
         account.decision = account.unwritten = decision
         asyncio.get_running_loop().call_later(_WRITE_DOWN_S, self.keep_decision, call)
         return decision
