@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo, PydanticUndefined
+from pydantic.fields import FieldInfo
 
 from dcx_ari.services.documents import load_yaml
 from dcx_ari.services.errors import Invalid
@@ -102,7 +102,7 @@ def _parameter(resource: Resource, name: str, field: FieldInfo, *, defaults: boo
     kind, bare = kind_of(field), _bare(field.annotation)
     text = field.description or ""
     default = field.default
-    shown = default not in (None, "", [], {}, PydanticUndefined)
+    shown = field.default_factory is None and default not in (None, "", [], {})
     if defaults and not field.is_required() and shown and kind != "json":
         text += f" [default: {str(default).lower() if kind == 'flag' else default}]"
     flags = _flags(resource, name)

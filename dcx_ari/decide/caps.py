@@ -19,6 +19,7 @@ Scope = Literal["source", "campaign", "group", "buyer"]
 Metric = Literal["attempt", "connect", "convert", "revenue_cents"]
 SCOPES: tuple[Scope, ...] = ("source", "campaign", "group", "buyer")
 METRICS: tuple[Metric, ...] = ("attempt", "connect", "convert", "revenue_cents")
+CONVERSION: tuple[Metric, ...] = ("convert", "revenue_cents")  # what a sale changes, not the end of a leg
 ALERT_PERCENTS = (75, 90, 100)
 
 
@@ -203,6 +204,20 @@ def holds_for(
         wanted = (cap for cap in caps_of(row) if unlimited or cap.limit is not None)
         holds.extend(_hold(cap, keys[cap.period]) for cap in wanted)
     return tuple(sorted(holds, key=lambda hold: hold.lock_order))
+
+
+def split_counted(holds: Iterable[Hold], *, conversions: bool = False) -> tuple[tuple[Hold, ...], tuple[Hold, ...]]:
+    """What a call holds while it lives, and what is only counted when its outcome is known.
+
+    Held is what can refuse another call: whatever has a limit, and what is live now (`concurrent`). The rest is
+    counted, so that a cap that is set at noon knows of the morning. With `conversions`, those are held as well, for a
+    report that may come long after the call.
+    """
+    held, counted = [], []
+    for hold in holds:
+        live = hold.limit is not None or hold.period == "concurrent" or (conversions and hold.metric in CONVERSION)
+        (held if live else counted).append(hold)
+    return tuple(held), tuple(counted)
 
 
 def _hold(cap: Cap, period_key: str) -> Hold:

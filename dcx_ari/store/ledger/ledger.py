@@ -13,7 +13,7 @@ from dcx_ari.decide.caps import CounterKey, Hold, Outcome
 from dcx_ari.store.errors import StoreError, translate
 from dcx_ari.store.ledger import usage, verify
 from dcx_ari.store.ledger.mirror import Mirror
-from dcx_ari.store.ledger.money import Adjust, Book, Convert, Correct
+from dcx_ari.store.ledger.money import Adjust, Book, CloseCall, Convert, Correct
 from dcx_ari.store.ledger.reserve import Reserve
 from dcx_ari.store.ledger.settle import (
     CommitConnect,
@@ -88,9 +88,17 @@ class Ledger:
         """The buyer answered: connect holds become used."""
         return await self.submit(CommitConnect(call_id, attempt, self._clock(), group_attempt))
 
-    async def convert(self, call_id: str, attempt: int, revenue_cents: int, money: Sequence[Money] = ()) -> Converted:
+    async def convert(
+        self,
+        call_id: str,
+        attempt: int,
+        revenue_cents: int,
+        money: Sequence[Money] = (),
+        *,
+        counts: Sequence[Hold] = (),
+    ) -> Converted:
         """The attempt converts: caps and money in one transaction; see `money.Convert`."""
-        return await self.submit(Convert(call_id, attempt, revenue_cents, tuple(money), self._clock()))
+        return await self.submit(Convert(call_id, attempt, revenue_cents, tuple(money), self._clock(), counts))
 
     async def correct(
         self,
@@ -101,21 +109,54 @@ class Ledger:
         *,
         reason: str,
         actor: str,
+        counts: Sequence[Hold] = (),
     ) -> Converted:
         """The price of a converted attempt changes; see `money.Correct`."""
-        return await self.submit(Correct(call_id, attempt, revenue_delta, tuple(money), self._clock(), reason, actor))
+        return await self.submit(
+            Correct(call_id, attempt, revenue_delta, tuple(money), self._clock(), reason, actor, counts)
+        )
 
-    async def settle(self, call_id: str, attempt: int, outcome: Outcome, *, keep_until: int | None = None) -> bool:
+    async def settle(
+        self,
+        call_id: str,
+        attempt: int,
+        outcome: Outcome,
+        *,
+        keep_until: int | None = None,
+        counts: Sequence[Hold] = (),
+    ) -> bool:
         """The leg is over; see `settle.Settle`."""
-        return await self.submit(Settle(call_id, attempt, outcome, self._clock(), keep_until))
+        return await self.submit(Settle(call_id, attempt, outcome, self._clock(), keep_until, counts))
 
     async def release(self, call_id: str, attempt: int) -> bool:
         """The attempt was not dialled, or lost a simultaneous ring: free what is open."""
         return await self.submit(Release(call_id, attempt, self._clock()))
 
-    async def finish(self, call_id: str, outcome: Outcome) -> bool:
-        """The call is over: settle attempt 0, and any leg still open as unanswered."""
-        return await self.submit(Finish(call_id, outcome, self._clock()))
+    async def finish(self, call_id: str, outcome: Outcome, *, counts: Sequence[Hold] = ()) -> bool:
+        """The call is over: settle attempt 0, and any leg still open as unanswered; see `settle.Finish`."""
+        return await self.submit(Finish(call_id, outcome, self._clock(), counts))
+
+    async def close_call(
+        self,
+        call_id: str,
+        entries_of: Callable[[Sums], Sequence[Money]],
+        outcome: Outcome,
+        *,
+        expected_revenue: int = 0,
+        counts: Sequence[Hold] = (),
+    ) -> Sums:
+        """Book what is due at the end, and `finish`, in one transaction; the call's money after it. Raises BadEntry.
+
+        `entries_of` is called here, not in the writing thread, with the call's money: first as the caller expects it,
+        and again only when there was other money under the lock. So it may be asked more than once.
+        """
+        expected = Sums(expected_revenue)
+        while True:
+            entries = tuple(entries_of(expected))
+            closing = await self.submit(CloseCall(call_id, entries, outcome, expected, self._clock(), counts))
+            if closing.done:
+                return closing.sums
+            expected = closing.sums
 
     async def release_orphans(self, live: Collection[str], *, before: int, worker: str | None = None) -> list[Freed]:
         """Free the holds of calls without a channel; see `settle.ReleaseOrphans`. `worker` None: this one."""

@@ -37,7 +37,8 @@ class CapHold(SQLModel, table=True):
     """One hold of one attempt. `state`: held, then committed or released, for good.
 
     `committed` is what the hold became in the end (the sum of its entries), `level` the counter's used + held
-    right after the hold was taken, `expires_at` set while only a buyer's postback is awaited.
+    right after the hold was taken, `expires_at` set while only a buyer's postback is awaited. A conversion that is
+    only counted leaves one row with `amount` 0 and no limit, as the sign that the attempt is sold.
     """
 
     __tablename__ = "cap_holds"
@@ -69,8 +70,8 @@ class CapHold(SQLModel, table=True):
 
 
 class CapEntry(SQLModel, table=True):
-    """One signed change of a counter's `used`. `kind`: commit, correction (same call, later) or adjust (by
-    hand).
+    """One signed change of a counter's `used`. `kind`: commit (of a hold), correction (same call, later), count (of a
+    call that held nothing there: no limit) or adjust (by hand).
     """
 
     __tablename__ = "cap_entries"

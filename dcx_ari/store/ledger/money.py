@@ -2,12 +2,15 @@
 transaction.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from dcx_ari.decide.caps import CounterKey
-from dcx_ari.store.ledger.settle import CONVERSION, commit, enter
+from dcx_ari.decide.caps import CONVERSION, CounterKey, Hold, Outcome
+from dcx_ari.store.ledger.memory import HoldRow
+from dcx_ari.store.ledger.settle import Counting, Finish, commit, enter
 from dcx_ari.store.ledger.tx import Tx
-from dcx_ari.store.ledger.types import SPACING, Adjusted, BadEntry, Converted, Money
+from dcx_ari.store.ledger.types import SPACING, Adjusted, BadEntry, Converted, Money, Sums
 
 KINDS = ("revenue", "payout", "cost")
 
@@ -48,12 +51,46 @@ class Book:
         return _book(tx, self.entries, self.at)
 
 
+class Closing(NamedTuple):
+    """Answer to `CloseCall`. `done` False: the call's money was not as expected, and nothing was written."""
+
+    done: bool
+    sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCall:
+    """Request: book what is due at the end of a call, and finish it, if its money so far is as `expected`.
+
+    `entries` depend on that money (the source's share), and another process may have booked a postback meanwhile.
+    """
+
+    call_id: str
+    entries: tuple[Money, ...]
+    outcome: Outcome
+    expected: Sums
+    at: int
+    counts: Sequence[Hold] = ()
+
+    def apply(self, tx: Tx) -> Closing:
+        _check(self.entries)
+        found = tx.sums(self.call_id)
+        if found != self.expected:
+            return Closing(False, found)
+        _book(tx, self.entries, self.at)
+        Finish(self.call_id, self.outcome, self.at, self.counts).apply(tx)
+        return Closing(True, tx.sums(self.call_id))
+
+
 @dataclass(frozen=True, slots=True)
 class Convert:
     """Request: the attempt converts, once. Commits 1 conversion and `revenue_cents`, and books `money`.
 
     Late (its holds were released) or above the amount held, it is booked all the same; what passes a limit is
     flagged over_cap. Asked again, by whatever rule, it does nothing: a call is sold once.
+
+    `counts` are the conversion and revenue counters without a limit; others in it, and those that the attempt holds,
+    are left alone.
     """
 
     call_id: str
@@ -61,6 +98,7 @@ class Convert:
     revenue_cents: int
     money: tuple[Money, ...]
     at: int
+    counts: Sequence[Hold] = ()
 
     def apply(self, tx: Tx) -> Converted:
         _check(self.money)
@@ -74,7 +112,24 @@ class Convert:
                 actual = 1 if row.key.metric == "convert" else self.revenue_cents
                 if commit(tx, row, actual, self.at):
                     over.append(row.key)
+        counting = Counting(self.call_id, self.attempt, self.at)
+        for wanted in self.counts:
+            if wanted.metric in CONVERSION:
+                actual = 1 if wanted.metric == "convert" else self.revenue_cents
+                if counting.count(tx, wanted, actual):
+                    over.append(wanted.key)
+        self._mark(tx)
         return Converted(_book(tx, self.money, self.at, bool(over)), tuple(over))
+
+    def _mark(self, tx: Tx) -> None:
+        """Leave a sign that the attempt is sold where no hold is one, for `is_converted`."""
+        if any(row.key.metric == "convert" for row in tx.holds(self.call_id, self.attempt)):
+            return
+        for wanted in self.counts:
+            if wanted.metric == "convert":
+                mark = HoldRow(self.call_id, self.attempt, wanted.key, 0, 0, None, 0, "committed", closed_at=self.at)
+                tx.add_hold(mark, "", self.at)
+                return
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +138,7 @@ class Correct:
 
     An adjusting entry on every revenue counter of the attempt, and the adjusting `money`. Nothing happens
     when all of `money` is booked already, so a repeated postback is a no-op; `money` must therefore not be
-    empty.
+    empty. `counts` as for `Convert`: revenue counters that were counted then are corrected by one more count.
     """
 
     call_id: str
@@ -93,6 +148,7 @@ class Correct:
     at: int
     reason: str
     actor: str
+    counts: Sequence[Hold] = ()
 
     def apply(self, tx: Tx) -> Converted:
         _check(self.money)
@@ -107,6 +163,12 @@ class Correct:
             and row.state == "committed"
             and self.revenue_delta
             and enter(tx, row, "correction", self.revenue_delta, self.at, reason=self.reason, actor=self.actor)
+        ]
+        counting = Counting(self.call_id, self.attempt, self.at, self.reason, self.actor)
+        over += [
+            wanted.key
+            for wanted in self.counts
+            if wanted.metric == "revenue_cents" and counting.count(tx, wanted, self.revenue_delta)
         ]
         return Converted(_book(tx, self.money, self.at, bool(over)), tuple(over))
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dcx_ari.decide.caps import Hold
 from dcx_ari.decide.payout import adjustment_cents, share_cents
 from dcx_ari.decide.postback import Accept, Adjust, Booked, Noop, Postback, Reject, judge
 from dcx_ari.store.ledger.money import Convert, Correct, is_converted
@@ -16,7 +17,8 @@ _CALL = (
 )
 _ATTEMPT = (
     "SELECT attempt FROM cap_holds WHERE call_id = ? AND scope = 'buyer' AND scope_id = ? "
-    "ORDER BY CASE WHEN metric = 'connect' AND state = 'committed' THEN 0 ELSE 1 END, attempt DESC LIMIT 1"
+    "ORDER BY CASE WHEN metric = 'connect' AND state = 'committed' THEN 0 "
+    "WHEN period = 'concurrent' AND state <> 'released' THEN 0 ELSE 1 END, attempt DESC LIMIT 1"
 )
 _PREFIX = "postback:"
 
@@ -42,7 +44,8 @@ class Report:
     """Request: book what a signed report says. Times are epoch ms, money is cents.
 
     The amount is kept within `low` and `high` (None: no bound), except 0, which takes the price back. `share_bp` is
-    the source's share of revenue in basis points, None where its payout does not depend on revenue.
+    the source's share of revenue in basis points, None where its payout does not depend on revenue. `counts`: the
+    buyer's conversion and revenue counters, for those that the attempt holds nothing of.
     """
 
     call_id: str
@@ -55,6 +58,7 @@ class Report:
     high: int | None
     share_bp: int | None
     at: int
+    counts: tuple[Hold, ...] = ()
 
     def apply(self, tx: Tx) -> Told:
         tx.write()
@@ -88,9 +92,10 @@ class Report:
     def _book(self, tx: Tx, attempt: int, price: int, delta: int, share: int) -> Converted:
         money = [self._money("revenue", delta)] + ([self._money("payout", share)] if share else [])
         if not is_converted(tx, self.call_id, attempt):
-            return Convert(self.call_id, attempt, price, tuple(money), self.at).apply(tx)
+            return Convert(self.call_id, attempt, price, tuple(money), self.at, self.counts).apply(tx)
         actor = f"buyer {self.buyer_id}"
-        return Correct(self.call_id, attempt, delta, tuple(money), self.at, "postback", actor).apply(tx)
+        correct = Correct(self.call_id, attempt, delta, tuple(money), self.at, "postback", actor, self.counts)
+        return correct.apply(tx)
 
     def _money(self, kind: str, cents: int) -> Money:
         key = _PREFIX + self.report.id
@@ -119,7 +124,8 @@ class Report:
 
     def _hold_until(self, tx: Tx, attempt: int) -> int | None:
         """When the room kept for a conversion is given back; now, while the leg is live or once it is sold."""
-        for row in tx.holds(self.call_id, attempt):
+        rows = tx.holds(self.call_id, attempt)
+        for row in rows:
             if row.key.metric == "convert":
                 return None if row.state == "released" else row.expires_at or self.at
-        return self.at
+        return self.at if not rows or any(row.state == "held" for row in rows) else None

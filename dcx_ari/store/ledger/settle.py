@@ -1,15 +1,15 @@
 """Settle: what becomes of an attempt's holds when the leg is answered, ends, was not dialled, or is lost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from dcx_ari.decide.caps import Hold, Metric, Outcome, Scope, committed
+from dcx_ari.decide.caps import CONVERSION, CounterKey, Hold, Metric, Outcome, Scope, committed
 from dcx_ari.decide.periods import Period
 from dcx_ari.store.ledger.memory import HoldRow
+from dcx_ari.store.ledger.reserve import configured_limit
 from dcx_ari.store.ledger.tx import Params, Tx
 from dcx_ari.store.ledger.types import CALL
-
-CONVERSION = ("convert", "revenue_cents")
 
 
 class Freed(NamedTuple):
@@ -19,11 +19,40 @@ class Freed(NamedTuple):
     attempt: int
 
 
-def enter(tx: Tx, row: HoldRow, kind: str, amount: int, at: int, **why: str | None) -> bool:
+def enter(
+    tx: Tx, row: HoldRow, kind: str, amount: int, at: int, *, reason: str | None = None, actor: str | None = None
+) -> bool:
     """Enter an amount that nothing holds for any more; True (and flagged) when it passes the hold's limit."""
-    over = amount > 0 and row.limit is not None and sum(tx.figure(row.key)) + amount > row.limit
-    tx.enter(row.key, kind, amount, at, row, over_cap=over, **why)
+    over = _passes(tx, row.key, amount, row.limit)
+    tx.enter(row.key, kind, amount, at, row, over_cap=over, reason=reason, actor=actor)
     return over
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """Enters what an attempt does to counters that it holds nothing of. `at` is epoch ms."""
+
+    call_id: str
+    attempt: int
+    at: int
+    reason: str | None = None
+    actor: str | None = None
+
+    def count(self, tx: Tx, wanted: Hold, amount: int) -> bool:
+        """Enter the amount, unless the attempt has a hold there: that one counts by itself (its limit was taken away
+        or set while the call was live). True (and flagged) when it passes the limit that there is by now.
+        """
+        key = wanted.key
+        if not amount or any(row.key[:4] == key[:4] for row in tx.holds(self.call_id, self.attempt)):
+            return False
+        over = _passes(tx, key, amount, configured_limit(wanted))
+        owner = (self.call_id, self.attempt)
+        tx.enter(key, "count", amount, self.at, owner=owner, over_cap=over, reason=self.reason, actor=self.actor)
+        return over
+
+
+def _passes(tx: Tx, key: CounterKey, amount: int, limit: int | None) -> bool:
+    return amount > 0 and limit is not None and sum(tx.figure(key)) + amount > limit
 
 
 def commit(tx: Tx, row: HoldRow, amount: int, at: int) -> bool:
@@ -72,6 +101,10 @@ class Settle:
     Each open hold is committed by what `decide.caps.committed` leaves of it, or freed. Conversion and
     revenue holds of an answered leg that no conversion has used are kept until `keep_until` (epoch ms), for
     a buyer's postback.
+
+    `counts` are the counters without a limit (see `decide.caps.split_counted`): the attempt, and the connect of an
+    answered leg, are entered with the first settling that finds anything open. So they count once, and never for an
+    attempt that was released.
     """
 
     call_id: str
@@ -79,6 +112,7 @@ class Settle:
     outcome: Outcome
     at: int
     keep_until: int | None = None
+    counts: Sequence[Hold] = ()
 
     def apply(self, tx: Tx) -> bool:
         rows = [row for row in _open(tx, self.call_id, self.attempt) if row.expires_at is None]
@@ -89,8 +123,18 @@ class Settle:
             elif self._awaits(row):
                 tx.keep_hold(row, self.keep_until or 0)
             else:
-                tx.close_hold(row, "released", self.at)
+                tx.close_hold(row, self._unused(row), self.at)
+        if rows:
+            counting = Counting(self.call_id, self.attempt, self.at)
+            for wanted in self.counts:
+                if wanted.metric not in CONVERSION:  # those are counted when they happen, by `Convert`
+                    counting.count(tx, wanted, committed(wanted, self.outcome))
         return bool(rows)
+
+    def _unused(self, row: HoldRow) -> str:
+        """An answered leg is known by its buyer's concurrency, for a report that names only the buyer."""
+        answered = self.outcome.answered and row.key.scope == "buyer" and row.key.period == "concurrent"
+        return "committed" if answered else "released"
 
     def _awaits(self, row: HoldRow) -> bool:
         due = self.keep_until is not None and self.keep_until > self.at
@@ -102,17 +146,25 @@ class Finish:
     """Request: the call is over, whatever happened. Settles attempt 0, and as unanswered any leg still open.
 
     A leg whose connect holds are committed keeps them. True when something changed.
+
+    `counts` are the counters of source and campaign without a limit, entered once, here, however many legs the call
+    had. A call that is finished after its engine was killed, and legs that are still open here, are not counted
+    there: nobody remembers which counters they were. Nor are the calls that `ReleaseOrphans` frees.
     """
 
     call_id: str
     outcome: Outcome
     at: int
+    counts: Sequence[Hold] = ()
 
     def apply(self, tx: Tx) -> bool:
         changed = False
         for attempt in tx.open_attempts(self.call_id):
-            outcome = self.outcome if attempt == CALL else Outcome()
-            changed |= Settle(self.call_id, attempt, outcome, self.at).apply(tx)
+            if attempt == CALL:
+                settle = Settle(self.call_id, CALL, self.outcome, self.at, counts=self.counts)
+            else:
+                settle = Settle(self.call_id, attempt, Outcome(), self.at)
+            changed |= settle.apply(tx)
         return changed
 
 

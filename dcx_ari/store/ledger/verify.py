@@ -1,10 +1,10 @@
 """Recompute every counter from its holds and entries, and check that no limit was passed. Reads only.
 
 Four rules: `used` is the sum of the entries; `held` the sum of the open holds; what a hold committed is the
-sum of its own entries; and no hold was ever taken above its limit (its `level`), nor closer to the last
-attempt than its spacing. On top, what a counter shows is at most the highest limit it was ever held under,
-plus what was adjusted upwards by hand or flagged over_cap: that check does not believe the levels that
-`reserve` wrote down.
+sum of its own entries (counts are of no hold); and no hold was ever taken above its limit (its `level`), nor
+closer to the last attempt than its spacing. On top, what a counter shows is at most the highest limit it was ever
+held under, plus what was counted while it had none, adjusted upwards by hand or flagged over_cap: that check does
+not believe the levels that `reserve` wrote down.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ SELECT {_KEY}, SUM(used) AS used, SUM(held) AS held, SUM(entered) AS entered, SU
 _HOLDS = f"""
 SELECT {_KEY}, call_id, attempt, SUM(committed) AS committed, SUM(entered) AS entered FROM (
   SELECT {_KEY}, call_id, attempt, committed, 0 AS entered FROM cap_holds
-  UNION ALL SELECT {_KEY}, call_id, attempt, 0, amount FROM cap_entries WHERE call_id IS NOT NULL
+  UNION ALL SELECT {_KEY}, call_id, attempt, 0, amount FROM cap_entries WHERE call_id IS NOT NULL AND kind <> 'count'
 ) AS parts GROUP BY {_KEY}, call_id, attempt HAVING SUM(committed) <> SUM(entered)
 ORDER BY call_id, attempt, {_KEY}
 """  # noqa: S608
@@ -39,12 +39,13 @@ ORDER BY call_id, attempt, {_KEY}
 _TOPS = f"""
 SELECT c.scope, c.scope_id, c.metric, c.period, c.period_key, h.top + COALESCE(e.allowed, 0), c.used + c.held
 FROM cap_counters AS c
-JOIN (SELECT {_KEY}, MAX(limit_value) AS top FROM cap_holds WHERE period <> 'spacing'
+JOIN (SELECT {_KEY}, MAX(limit_value) AS top FROM cap_holds
+      WHERE period <> 'spacing' AND (amount > 0 OR limit_value IS NOT NULL)
       GROUP BY {_KEY} HAVING COUNT(*) = COUNT(limit_value)) AS h
   ON h.scope = c.scope AND h.scope_id = c.scope_id AND h.metric = c.metric AND h.period = c.period
   AND h.period_key = c.period_key
 LEFT JOIN (SELECT {_KEY}, SUM(amount) AS allowed FROM cap_entries
-           WHERE amount > 0 AND (over_cap OR kind = 'adjust') GROUP BY {_KEY}) AS e
+           WHERE amount > 0 AND (over_cap OR kind IN ('adjust', 'count')) GROUP BY {_KEY}) AS e
   ON e.scope = c.scope AND e.scope_id = c.scope_id AND e.metric = c.metric AND e.period = c.period
   AND e.period_key = c.period_key
 WHERE c.used + c.held > h.top + COALESCE(e.allowed, 0)
