@@ -11,7 +11,7 @@ from typing import Any
 
 from dcx_ari.call.call import Call
 from dcx_ari.configuration import Configuration
-from dcx_ari.decide.caps import Hold, Outcome, holds_for, merged
+from dcx_ari.decide.caps import Hold, Outcome, holds_for, merged, split_counted
 from dcx_ari.decide.conversion import Conversion, applicable
 from dcx_ari.decide.decision import Decision, Step, TurnTaken
 from dcx_ari.decide.facts import CallFacts, Earnings, PreviousCall, TurnKey, Usage
@@ -41,8 +41,19 @@ class Account:
     unwritten: Decision | None = None
     group_attempts: dict[int, int | None] = field(default_factory=dict)
     buyers: dict[int, Buyer] = field(default_factory=dict)  # by attempt
+    counts: dict[int, tuple[Hold, ...]] = field(default_factory=dict)  # by attempt: counters without a limit
     connected: int | None = None  # attempt
     converted_at: int | None = None
+    revenue_cents: int = 0  # as far as this process knows
+
+    def counts_of(self, attempt: int) -> list[Hold]:
+        """What the attempt counts for buyer and group."""
+        return [count for count in self.counts.get(attempt, ()) if count.scope in ("buyer", "group")]
+
+    def counts_of_call(self) -> list[Hold]:
+        """What the call counts for source and campaign, however many attempts it has."""
+        found = {count.key: count for counts in self.counts.values() for count in counts}
+        return [count for count in found.values() if count.scope in ("source", "campaign")]
 
 
 class StoreDesk:
@@ -159,10 +170,11 @@ class StoreDesk:
         if call.facts.test:
             return None
         spacing = None if buyer.min_seconds_between is None else Spacing(buyer.id, buyer.min_seconds_between)
+        held, account.counts[attempt] = self._holds(account, step, buyer)
         answer = await self._ledger.reserve(
             call.id,
             attempt,
-            self._holds(account, step, buyer),
+            held,
             spacing=spacing,
             group_attempt=group_attempt,
         )
@@ -177,7 +189,10 @@ class StoreDesk:
             "limit": answer.limit,
         }
 
-    def _holds(self, account: Account, step: Step, buyer: Buyer) -> tuple[Hold, ...]:
+    def _holds(self, account: Account, step: Step, buyer: Buyer) -> tuple[tuple[Hold, ...], tuple[Hold, ...]]:
+        """What the attempt holds, and what it only counts. Of a buyer who reports what calls were worth, conversions
+        are held even without a limit: the report finds by them what it is about, and whether it is late.
+        """
         snapshot, decision = self.snapshot(), account.decision
         holds = holds_for(
             account.started_at,
@@ -191,7 +206,7 @@ class StoreDesk:
         via = snapshot.buyers.get(step.via_buyer_id or 0)
         if via is not None:
             holds = merged((*holds, *holds_for(account.started_at, snapshot.company_zone, buyer=via, unlimited=True)))
-        return holds
+        return split_counted(holds, conversions=any(rule.kind == "postback" for rule in buyer.conversion_rules))
 
     async def answered(self, call: Call, attempt: int) -> None:
         account = self.account(call)
@@ -221,8 +236,11 @@ class StoreDesk:
             buyer_id=buyer.id,
             source_id=source_id,
         )
-        answer = await self._ledger.convert(call.id, attempt, conversion.revenue_cents, [revenue])
+        answer = await self._ledger.convert(
+            call.id, attempt, conversion.revenue_cents, [revenue], counts=account.counts_of(attempt)
+        )
         account.converted_at = conversion.at
+        account.revenue_cents += conversion.revenue_cents if answer.booked else 0
         self._journal.update(call.id, converted=True, converted_at=conversion.at)
         call.note(
             "converted",
@@ -234,12 +252,13 @@ class StoreDesk:
         )
 
     async def settle(self, call: Call, attempt: int, *, connected: bool) -> None:
-        buyer = self.account(call).buyers[attempt]
+        account = self.account(call)
+        buyer = account.buyers[attempt]
         keep_until = None
         if connected and buyer.hold_postback_s:
             keep_until = self._now_ms() + buyer.hold_postback_s * 1000
-        outcome = Outcome(answered=connected)
-        await self._over(call, self._ledger.settle(call.id, attempt, outcome, keep_until=keep_until))
+        outcome, counts = Outcome(answered=connected), account.counts_of(attempt)
+        await self._over(call, self._ledger.settle(call.id, attempt, outcome, keep_until=keep_until, counts=counts))
 
     async def release(self, call: Call, attempt: int) -> None:
         await self._over(call, self._ledger.release(call.id, attempt))

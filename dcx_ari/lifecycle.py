@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from dcx_ari.ari.errors import AriError, Gone
 from dcx_ari.ari.trunks import TrunkObjects
@@ -20,7 +21,7 @@ from dcx_ari.store.calls import open_calls
 from dcx_ari.store.db import Database
 from dcx_ari.store.errors import StoreError
 from dcx_ari.store.journal import Journal
-from dcx_ari.store.ledger import Ledger, LedgerError
+from dcx_ari.store.ledger import Ledger, LedgerError, Money, Sums
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class StoreLifecycle:
             self._journal.update(
                 row.id, ended_at=now, status="FAILED", failure_reason="engine_lost", ended_by="system", stage="ended"
             )
+            # Without what the call would have counted: only its own process knew which counters have no limit.
             await self._ledger.finish(row.id, Outcome(answered=row.connected_at is not None))
             sums = await self._ledger.sums(row.id)
             self._journal.update(row.id, revenue_cents=sums.revenue_cents, payout_cents=sums.payout_cents)
@@ -142,12 +144,20 @@ class StoreLifecycle:
 
     async def _settle(self, call: Call, now: int) -> None:
         account, snapshot = self._desk.account(call), self._desk.snapshot()
-        earned = (await self._ledger.sums(call.id)).revenue_cents
-        entries = [*payout_of(call, account, snapshot, earned, now), *cost_of(call, snapshot)]
-        if entries:
-            await self._ledger.book(entries)
-        await self._ledger.finish(call.id, Outcome(answered=account.connected is not None))
-        sums = await self._ledger.sums(call.id)
+
+        def entries(money: Sums) -> list[Money]:
+            due = payout_of(call, account, snapshot, money.revenue_cents, now)
+            # A postback during the call has booked the source's share of it already.
+            owed = [replace(entry, amount_cents=entry.amount_cents - money.payout_cents) for entry in due]
+            return [*(entry for entry in owed if entry.amount_cents), *cost_of(call, snapshot)]
+
+        sums = await self._ledger.close_call(
+            call.id,
+            entries,
+            Outcome(answered=account.connected is not None),
+            expected_revenue=account.revenue_cents,
+            counts=account.counts_of_call(),
+        )
         self._journal.update(
             call.id,
             revenue_cents=sums.revenue_cents,

@@ -213,7 +213,8 @@ def split_counted(holds: Iterable[Hold], *, conversions: bool = False) -> tuple[
     counted, so that a cap that is set at noon knows of the morning. With `conversions`, those are held as well, for a
     report that may come long after the call.
     """
-    held, counted = [], []
+    held: list[Hold] = []
+    counted: list[Hold] = []
     for hold in holds:
         live = hold.limit is not None or hold.period == "concurrent" or (conversions and hold.metric in CONVERSION)
         (held if live else counted).append(hold)

@@ -16,6 +16,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from dcx_ari.decide import rows as d
+from dcx_ari.decide.caps import Hold, holds_for
 from dcx_ari.decide.conversion import Stages
 from dcx_ari.decide.payout import paid_before, payout_due_at
 from dcx_ari.decide.postback import Accept, Noop, Postback, Reject, check_signature, parse_postback
@@ -60,16 +61,25 @@ def new_key() -> str:
 
 
 async def receive(
-    database: Database, ledger: Ledger, name: str, signature: str, body: bytes, now: int, *, currency: str = CURRENCY
+    database: Database,
+    ledger: Ledger,
+    name: str,
+    signature: str,
+    body: bytes,
+    now: int,
+    *,
+    currency: str = CURRENCY,
+    company_zone: str | None = None,
 ) -> Answer:
-    """Check, judge and book one report. `name` is from the URL, `signature` the header, `now` epoch ms.
+    """Check, judge and book one report. `name` is from the URL, `signature` the header, `now` epoch ms. In
+    `company_zone` (IANA) conversions are counted that the call held nothing for; None: only what it held.
 
     Raises PostbackRefused (4xx, logged, nothing booked); StoreError when the database cannot be used.
     """
     async with database.read() as session:
         call = await _call(session, name)
         report = _checked(call, signature, body, now)
-        request = await _request(session, database, call, report, currency, now)
+        request = await _request(session, database, call, report, currency, now, company_zone)
     told = await ledger.submit(request)
     if isinstance(told.verdict, Reject):
         raise _refused(told.verdict, call.id)
@@ -105,14 +115,23 @@ def _checked(call: Call, signature: str, body: bytes, now: int) -> Postback:
 
 
 async def _request(
-    session: AsyncSession, database: Database, call: Call, report: Postback, currency: str, now: int
+    session: AsyncSession,
+    database: Database,
+    call: Call,
+    report: Postback,
+    currency: str,
+    now: int,
+    company_zone: str | None,
 ) -> Report:
     buyer_id = call.buyer_id or 0
     buyer = await session.get(Buyer, buyer_id)
     rule = None
+    counts: tuple[Hold, ...] = ()
     if buyer is not None:
-        rules = parse(d.Buyer, buyer.model_dump(mode="json")).conversion_rules
-        rule = next((each for each in rules if each.kind == "postback"), None)
+        row = parse(d.Buyer, buyer.model_dump(mode="json"))
+        rule = next((each for each in row.conversion_rules if each.kind == "postback"), None)
+        if company_zone is not None:
+            counts = holds_for(call.started_at, company_zone, buyer=row, unlimited=True)
     return Report(
         call_id=call.id,
         report=report,
@@ -124,6 +143,7 @@ async def _request(
         high=rule.revenue_max_cents if rule else None,
         share_bp=await _share(session, database, call, now),
         at=now,
+        counts=counts,
     )
 
 
