@@ -9,7 +9,7 @@ from bench.calls_report import describe
 from bench.findings import FULL, QUICK, Findings, Plan, say
 from bench.measure import Rig, measure, measure_live, measure_media, warm_up
 from bench.sipp import Load
-from bench.subjects import SUBJECTS, Subject
+from bench.subjects import DCX_ONE, SUBJECTS, TOGETHER, Subject
 from bench.table import Section
 from dcx_asterisk.errors import AsteriskError
 
@@ -28,17 +28,20 @@ def section(quick: bool) -> Section:
 
 async def run(plan: Plan, findings: Findings) -> None:
     """First setup and processor time, all subjects on one Asterisk; then memory and media, each alone."""
-    async with rigs(SUBJECTS, findings) as together:
-        for turn in range(plan.repetitions):
-            for load in plan.rates:
-                for rig in together:
-                    say(f"{load.rate} calls/s, turn {turn + 1} of {plan.repetitions}: {rig.subject.title}")
-                    await rate_run(rig, load, findings)
-        for rig in together:
-            for complaint in rig.work.complaints(rig.placed):
-                findings.fail(rig.subject, "books", complaint)
+    well: set[str] = set()
+    for subjects in TOGETHER:
+        async with rigs(subjects, findings) as together:
+            for turn in range(plan.repetitions):
+                for load in plan.rates:
+                    for rig in together:
+                        say(f"{load.rate} calls/s, turn {turn + 1} of {plan.repetitions}: {rig.subject.title}")
+                        await rate_run(rig, load, findings)
+            for rig in together:
+                well.add(rig.subject.name)
+                for complaint in rig.work.complaints(rig.placed):
+                    findings.fail(rig.subject, "books", complaint)
     for subject in SUBJECTS:
-        if any(rig.subject is subject for rig in together):
+        if subject.name in well and subject is not DCX_ONE:
             async with rigs((subject,), findings) as alone:
                 for rig in alone:
                     say(f"memory and media: {subject.title}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from bench import books, sipp
 from bench.bed import API_PORT, Bed
 from bench.proc import family
-from bench.seed import database_url, seed
+from bench.seed import BUYERS, database_url, seed
 
 NUMBER = "+15125550100"
 TRUNK = "bench-buyer"
@@ -78,12 +78,26 @@ async def floor(bed: Bed) -> AsyncIterator[Work]:
 
 @asynccontextmanager
 async def dcx(bed: Bed) -> AsyncIterator[Work]:
-    """`dcx run` with routing, rows, caps, money and events on; it brings its own trunk."""
+    """`dcx run` that routes among 100 buyers with caps on; it brings its own trunk."""
+    async with dcx_run(bed, DCX.caller_host, buyers=BUYERS, caps=True) as work:
+        yield work
+
+
+@asynccontextmanager
+async def dcx_one(bed: Bed) -> AsyncIterator[Work]:
+    """`dcx run` that has one buyer to choose from, and no caps."""
+    async with dcx_run(bed, DCX_ONE.caller_host, buyers=1, caps=False) as work:
+        yield work
+
+
+@asynccontextmanager
+async def dcx_run(bed: Bed, caller_host: str, *, buyers: int, caps: bool) -> AsyncIterator[Work]:
+    """`dcx run` with routing, rows, money and events on."""
     program = Path(sys.executable).with_name("dcx")
     if importlib.util.find_spec("dcx_cli.main") is None or not program.exists():
         raise RuntimeError("left out, this tree has no `dcx run` yet")
     with tempfile.TemporaryDirectory(prefix="dcx-bench-") as home:
-        await seed(database_url(Path(home)), NUMBER, DCX.caller_host)
+        await seed(database_url(Path(home)), NUMBER, caller_host, buyers=buyers, caps=caps)
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("DCX_")},
             "DCX_HOME": home,
@@ -161,6 +175,9 @@ async def stop(child: asyncio.subprocess.Process) -> None:
 
 PLAIN = Subject("bench-plain", "dialplan `Dial()`", "127.0.0.21", plain)
 FLOOR = Subject("bench-floor", "floor script", "127.0.0.22", floor)
-DCX = Subject("bench-dcx", "DCX", "127.0.0.23", dcx)
-SUBJECTS = (PLAIN, FLOOR, DCX)
+DCX_ONE = Subject("bench-dcx-one", "DCX, one buyer", "127.0.0.24", dcx_one)
+DCX = Subject("bench-dcx", "DCX, 100 buyers and caps", "127.0.0.23", dcx)
+SUBJECTS = (PLAIN, FLOOR, DCX_ONE, DCX)
+TOGETHER = ((PLAIN, FLOOR, DCX), (FLOOR, DCX_ONE))
+"""Who is measured in turn on one Asterisk; two engines would take each other's calls."""
 TITLES = {subject.name: subject.title for subject in SUBJECTS}

@@ -188,9 +188,11 @@ async def _reserve(
     early = tone == "early_media" and len(planned) == 1
     call.note_stage("ringing", buyer_ids=[a.buyer.id for a in planned], attempts=[a.number for a in planned])
     start = asyncio.ensure_future
+    others: list[asyncio.Future[Any]] = [
+        start(create(call, leg, a.target)) for a, leg in zip(planned, legs, strict=True)
+    ]
     reserving = [start(sale.desk.reserve(call, a.number, step, a.buyer, group_attempt)) for a in planned]
-    others: list[asyncio.Future[Any]] = [start(call.ports.journal.durable())]
-    others += [start(create(call, leg, a.target)) for a, leg in zip(planned, legs, strict=True)]
+    others.append(start(call.ports.journal.durable()))
     others.append(start(let_hear(call, "ringback" if tone == "early_media" and not early else tone)))
     await asyncio.wait([*reserving, *others])  # all of them, whatever one says: what is taken must be known
     failed = [error for each in (*reserving, *others) if (error := each.exception()) is not None]

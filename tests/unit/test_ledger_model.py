@@ -13,6 +13,7 @@ from ledger_kit import hold, new_file
 
 from dcx_ari.decide.caps import CounterKey, Hold, Outcome, committed
 from dcx_ari.store.ledger import AttemptClosed, Refused, Reserved
+from dcx_ari.store.ledger.memory import Memory
 from dcx_ari.store.ledger.money import Convert
 from dcx_ari.store.ledger.reserve import Reserve
 from dcx_ari.store.ledger.settle import CommitConnect, Release, ReleaseExpired, ReleaseOrphans, Settle
@@ -44,6 +45,7 @@ class LedgerModel(RuleBasedStateMachine):
         super().__init__()
         self.db = sqlite3.connect(":memory:", isolation_level=None)
         _template().backup(self.db)
+        self.memory = Memory()
         self.at = 1
         self.day = 1
         self.open: dict[str, list[Hold]] = {}
@@ -66,7 +68,7 @@ class LedgerModel(RuleBasedStateMachine):
         """All in one transaction, as the writer does; or the process dies before its commit."""
         self.at += 1
         self.db.execute("BEGIN IMMEDIATE")
-        tx = Tx(SqliteConnection(self.db))
+        tx = Tx(SqliteConnection(self.db), self.memory)
         answers = []
         for request in requests:
             try:
@@ -75,6 +77,8 @@ class LedgerModel(RuleBasedStateMachine):
                 answers.append(error)
         tx.write()
         self.db.execute("ROLLBACK" if die else "COMMIT")
+        if die:
+            self.memory.forget()
         return answers
 
     def holds(self, buyer: int) -> list[Hold]:
@@ -130,8 +134,11 @@ class LedgerModel(RuleBasedStateMachine):
     @rule(number=CALLS, answered=st.booleans(), twice=st.booleans())
     def settle(self, number: int, answered: bool, twice: bool) -> None:
         call, outcome = f"c{number}", Outcome(answered=answered)
-        answers = self.run(*[Settle(call, 1, outcome, self.at)] * (2 if twice else 1))
+        counted = hold("connect", "hour", scope="group", key="10")
+        answers = self.run(*[Settle(call, 1, outcome, self.at, counts=[counted])] * (2 if twice else 1))
         assert answers == [call in self.open, False][: len(answers)]
+        if call in self.open and answered:
+            self.commit(counted, 1)
         for held in self.open.pop(call, []):
             self.commit(held, committed(held, outcome))
 
