@@ -7,6 +7,7 @@ ringing or music all the while.
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from dcx_ari.call.bridging import join
 from dcx_ari.call.call import Call
 from dcx_ari.call.dialing import Target, create, dial, new_legs, release
+from dcx_ari.call.errors import CallEnded
 from dcx_ari.call.leg import Leg
 from dcx_ari.call.ports import Desk
 from dcx_ari.decide.causes import LegResult
@@ -26,6 +28,8 @@ from dcx_ari.flows.meter import Meter, Rules
 from dcx_ari.flows.offer import Terms, accepted, until_parted
 from dcx_ari.flows.prompts import fill
 from dcx_ari.flows.ringing import let_hear
+
+log = logging.getLogger(__name__)
 
 _LEAST_RING_S = 5.0
 
@@ -179,13 +183,11 @@ async def _offer(sale: Sale, step: Step, planned: list[Attempt], group_attempt: 
 async def _reserve(
     sale: Sale, step: Step, planned: list[Attempt], legs: list[Leg], group_attempt: int | None
 ) -> list[int]:
-    """Take the caps of every attempt, write down what is about to happen, make the channels (nothing goes out to
-    the far end before it is dialled) and let the caller hear ringing: together, because each waits for somebody
-    else. Returns the indexes of the attempts that got a place; those that lost the race to another call are left
-    out.
+    """Take the caps of every attempt, write down what is about to happen and make the channels (nothing goes out to
+    the far end before it is dialled): together, because each waits for somebody else. Returns the indexes of the
+    attempts that got a place; those that lost the race to another call are left out.
     """
-    call, tone = sale.call, sale.campaign.ring_tone
-    early = tone == "early_media" and len(planned) == 1
+    call = sale.call
     call.note_stage("ringing", buyer_ids=[a.buyer.id for a in planned], attempts=[a.number for a in planned])
     start = asyncio.ensure_future
     others: list[asyncio.Future[Any]] = [
@@ -193,7 +195,6 @@ async def _reserve(
     ]
     reserving = [start(sale.desk.reserve(call, a.number, step, a.buyer, group_attempt)) for a in planned]
     others.append(start(call.ports.journal.durable()))
-    others.append(start(let_hear(call, "ringback" if tone == "early_media" and not early else tone)))
     await asyncio.wait([*reserving, *others])  # all of them, whatever one says: what is taken must be known
     failed = [error for each in (*reserving, *others) if (error := each.exception()) is not None]
     if failed:
@@ -218,14 +219,32 @@ async def _settle(sale: Sale, attempt: Attempt, leg: Leg, connected: bool) -> No
 
 
 async def _ring(sale: Sale, attempts: list[Attempt], legs: list[Leg]) -> Leg | None:
-    call = sale.call
+    """Dial; the caller hears ringing, music or the far end meanwhile."""
+    call, tone = sale.call, sale.campaign.ring_tone
+    early = tone == "early_media" and len(attempts) == 1
     terms = {leg.id: a.terms for leg, a in zip(legs, attempts, strict=True)}
     greeted = any(a.terms.whisper or a.terms.accept_digit for a in attempts)
+    if early:
+        await let_hear(call, "early_media")
+        return await _dial(sale, attempts, legs, terms if greeted else None, early_media=True)
+    hearing = asyncio.ensure_future(let_hear(call, "ringback" if tone == "early_media" else tone))
+    try:
+        return await _dial(sale, attempts, legs, terms if greeted else None, early_media=False)
+    finally:
+        await asyncio.wait([hearing])
+        if (error := hearing.exception()) is not None and not isinstance(error, CallEnded):
+            log.warning("the caller hears nothing: %s", error, extra={"call": call.id})
+
+
+async def _dial(
+    sale: Sale, attempts: list[Attempt], legs: list[Leg], terms: dict[str, Terms] | None, *, early_media: bool
+) -> Leg | None:
+    call = sale.call
     return await dial(
         call,
         legs,
         [a.target for a in attempts],
         budget_s=sale.left_s,
-        early_media=sale.campaign.ring_tone == "early_media" and len(attempts) == 1,
-        confirm=(lambda leg: accepted(call, leg, terms[leg.id])) if greeted else None,
+        early_media=early_media,
+        confirm=None if terms is None else (lambda leg: accepted(call, leg, terms[leg.id])),
     )
