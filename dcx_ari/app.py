@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from dcx_ari.api import explain, postbacks, test_calls
+from dcx_ari.api import explain, postbacks, recording, test_calls
 from dcx_ari.api.app import AddRoutes, make_app
 from dcx_ari.ari.ami import AmiClient
 from dcx_ari.ari.client import QUIET, AriClient
@@ -204,8 +204,11 @@ class Engine:
         database, ledger, zone = self.database, self.ledger, self.settings.timezone
         yield explain.add_routes
         yield postbacks.routes(
-            lambda name, signature, body: receive(database, ledger, name, signature, body, self._now_ms())
+            lambda name, signature, body: receive(
+                database, ledger, name, signature, body, self._now_ms(), company_zone=zone
+            )
         )
+        yield recording.routes(self.pause_recording)
         yield test_calls.routes(
             self.place_test_call, lambda asked: decide(database, ledger, zone, self._now_ms(), asked), zone
         )
@@ -224,6 +227,15 @@ class Engine:
             )
         await self.journal.durable()  # who is told of the call may look at it
         return call_id
+
+    async def pause_recording(self, call_id: str, paused: bool) -> bool:
+        """Silence the recording of a live call, or go on; False where none runs."""
+        call = self.exchange.calls.get(call_id)
+        if call is None or call.recording_id is None:
+            return False
+        await self.recorder.pause(call.recording_id, paused, self._now_ms())
+        call.note("recording_paused" if paused else "recording_resumed")
+        return True
 
     async def push_trunks(self) -> None:
         if self.exchange.connected:

@@ -33,7 +33,6 @@ class Settings:
     sip_host: str = "127.0.0.1"
     sip_port: int = 5060
     rtp_ports: str = "10000-10999"
-    ari_host: str = "127.0.0.1"
     ari_port: int = 8088
     ami_port: int = 5038
     ari_url: str = ""
@@ -60,7 +59,7 @@ class Settings:
     @property
     def ari_base(self) -> str:
         """Where ARI answers: `ari_url`, or the Asterisk that `dcx up` starts."""
-        return self.ari_url or f"http://{self.ari_host}:{self.ari_port}/ari"
+        return self.ari_url or f"http://127.0.0.1:{self.ari_port}/ari"
 
 
 def read_settings(environment: Mapping[str, str] | None = None, **options: Any) -> Settings:

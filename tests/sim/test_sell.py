@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,23 @@ async def test_odd_callers_are_taken_like_any_other(tmp_path: Path) -> None:
         x.call("")
         calls = await x.over()
         assert [call["failure_reason"] for call in calls[3:]] == ["no_number"] * 2
+
+
+async def test_a_recording_is_paused_and_goes_on(tmp_path: Path) -> None:
+    async with exchange(tmp_path) as x:
+        await x.change("campaigns", "Solar", record=True)
+        await x.buyer("Acme", Answers(1.0, hangs_up_after=30))
+        caller = x.call()
+        await caller.until_answered()
+        await asyncio.sleep(5)
+        (call_id,) = x.engine.exchange.calls
+        assert await x.engine.pause_recording(call_id, True)
+        await asyncio.sleep(4)
+        assert await x.engine.pause_recording(call_id, False)
+        await x.over()
+        assert not await x.engine.pause_recording(call_id, True)
+        await x.engine.recorder.drain(10)
+        await x.engine.journal.durable()
+        (row,) = await x.query("SELECT pauses, state FROM recordings")
+        ((begin, end),) = json.loads(row["pauses"])
+        assert (begin, end - begin) == (pytest.approx(5000, abs=300), pytest.approx(4000, abs=50))

@@ -164,7 +164,8 @@ def test_what_is_published_is_loopback_and_has_the_usual_ports():
     assert (settings.sip_port, settings.api_port) == (usual.sip_port, usual.api_port)
     assert settings.rtp_range == (first, first + 199)
     # Inside, ARI and AMI stay where `dcx up` has them.
-    assert (settings.ari_host, settings.ari_port, settings.ami_port) == ("127.0.0.1", usual.ari_port, usual.ami_port)
+    assert settings.ari_base == f"http://127.0.0.1:{usual.ari_port}/ari"
+    assert settings.ami_port == usual.ami_port
 
 
 def test_ports_move_inside_and_outside_together():

@@ -175,7 +175,9 @@ async def test_every_address_named_is_served(tmp_path: Path):
     await migrate(url)
     database = open_database(url)
     try:
-        parts: Any = SimpleNamespace(database=database, ledger=None, settings=Settings(), place_test_call=None)
+        parts: Any = SimpleNamespace(
+            database=database, ledger=None, settings=Settings(), place_test_call=None, pause_recording=None
+        )
         router = make_app(database, more=Engine._more_routes(parts)).router
         served = {(route.method, pattern(route.resource)) for route in router.routes()}
     finally:
