@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -16,13 +17,14 @@ Pause = Callable[[str, bool], Awaitable[bool]]
 def routes(pause: Pause) -> Callable[[web.Application], None]:
     """Adds the routes to an application."""
 
-    async def handle(request: web.Request) -> web.Response:
-        call_id, action = request.match_info["id"], request.match_info["action"]
-        if not await pause(call_id, action == "pause"):
-            raise NotFound("recording", f"no recording of call {call_id} runs")
-        return answer({"id": call_id, "recording": "paused" if action == "pause" else "recording"})
+    async def change(request: web.Request, *, paused: bool) -> web.Response:
+        call_id = request.match_info["id"]
+        if not await pause(call_id, paused):
+            raise NotFound("recording", f"no recording of call {call_id!r} runs")
+        return answer({"id": call_id, "recording": "paused" if paused else "recording"})
 
     def add_routes(app: web.Application) -> None:
-        app.router.add_post("/api/calls/{id}/recording/{action:pause|resume}", handle)
+        app.router.add_post("/api/calls/{id}/recording/pause", partial(change, paused=True))
+        app.router.add_post("/api/calls/{id}/recording/resume", partial(change, paused=False))
 
     return add_routes
