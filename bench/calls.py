@@ -29,10 +29,10 @@ def section(quick: bool) -> Section:
 async def run(plan: Plan, findings: Findings) -> None:
     """First setup and processor time, all subjects on one Asterisk; then memory and media, each alone."""
     well: set[str] = set()
-    for subjects in TOGETHER:
+    for subjects, only in TOGETHER:
         async with rigs(subjects, findings) as together:
             for turn in range(plan.repetitions):
-                for load in plan.rates:
+                for load in (each for each in plan.rates if only in (None, each.rate)):
                     for rig in together:
                         say(f"{load.rate} calls/s, turn {turn + 1} of {plan.repetitions}: {rig.subject.title}")
                         await rate_run(rig, load, findings)

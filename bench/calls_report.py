@@ -1,10 +1,9 @@
 """The whole-call findings as tables, and the goals they are held against."""
 
 from bench.findings import Findings, Plan
-from bench.subjects import DCX, DCX_ONE, FLOOR, PLAIN, SUBJECTS, TITLES
+from bench.subjects import DCX, DCX_ONE, FLOOR, GOAL_RATE, PLAIN, SUBJECTS, TITLES
 from bench.table import Row, Section, markdown_table, number, ratio
 
-GOAL_RATE = 50
 GOALS = (
     (DCX_ONE, "setup p50", "ms", "p50", 1.5),
     (DCX_ONE, "setup p99", "ms", "p99", 2.0),

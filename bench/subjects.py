@@ -178,6 +178,7 @@ FLOOR = Subject("bench-floor", "floor script", "127.0.0.22", floor)
 DCX_ONE = Subject("bench-dcx-one", "DCX, one buyer", "127.0.0.24", dcx_one)
 DCX = Subject("bench-dcx", "DCX, 100 buyers and caps", "127.0.0.23", dcx)
 SUBJECTS = (PLAIN, FLOOR, DCX_ONE, DCX)
-TOGETHER = ((PLAIN, FLOOR, DCX), (FLOOR, DCX_ONE))
-"""Who is measured in turn on one Asterisk; two engines would take each other's calls."""
+GOAL_RATE = 50
+TOGETHER = (((PLAIN, FLOOR, DCX), None), ((FLOOR, DCX_ONE), GOAL_RATE))
+"""Who is measured in turn on one Asterisk, at all rates or one; two engines would take each other's calls."""
 TITLES = {subject.name: subject.title for subject in SUBJECTS}
