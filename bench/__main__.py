@@ -21,7 +21,7 @@ from pathlib import Path
 from bench.table import Section, command_line, machine_facts, section_markdown
 
 PARTS = {"calls": "Whole calls", "decision": "Decision", "ledger": "Ledger", "recording": "Recording"}
-LIMIT_S = {"calls": 420, "decision": 180, "ledger": 180, "recording": 180}
+LIMIT_S = {"calls": 600, "decision": 180, "ledger": 180, "recording": 180}
 RESULTS = Path(__file__).with_name("results.md")
 
 

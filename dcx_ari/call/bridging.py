@@ -13,6 +13,11 @@ from dcx_ari.call.leg import Leg
 # matters, "mixing" after it would allow native again.
 _BRIDGE_TYPE = "mixing,dtmf_events"
 
+# A stopped monitor leaves the channel with one of the next frames (every 20 ms). One that starts before that inherits
+# the RTP sequence of the last buyer and drops, at random, all that a new one says as out of order (Asterisk 22.10:
+# 17 of 175 recordings had a silent side after 10 ms, none of 130 after 45 ms).
+_MONITOR_GONE_S = 0.08
+
 
 async def open_bridge(call: Call) -> str:
     bridge_id = call.mint("bridge")
@@ -49,8 +54,7 @@ async def join(call: Call, leg: Leg, *, record: bool) -> str | None:
         if recording_id is None:
             await add
         else:
-            start = call.ports.recorder.start(call.id, recording_id, call.caller.id, call.ports.now_ms())
-            await asyncio.gather(start, add)
+            await asyncio.gather(_record(call, recording_id), add)
     except Gone:
         await call.wait(lambda: not leg.live, 1.0)  # raises CallEnded if it was the caller
         return recording_id
@@ -59,6 +63,13 @@ async def join(call: Call, leg: Leg, *, record: bool) -> str | None:
     call.ports.journal.leg(call.id, leg)
     call.ports.journal.update(call.id, connected_at=leg.bridged_at, buyer_id=leg.buyer_id)
     return recording_id
+
+
+async def _record(call: Call, recording_id: str) -> None:
+    talks = [other.ended_at for other in call.legs.values() if other.bridged_at is not None and other.ended_at]
+    if talks:
+        await asyncio.sleep(max(0.0, _MONITOR_GONE_S - (call.ports.now_ms() - max(talks)) / 1000))
+    await call.ports.recorder.start(call.id, recording_id, call.caller.id, call.ports.now_ms())
 
 
 async def _ready_caller(call: Call) -> None:
