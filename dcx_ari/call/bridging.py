@@ -13,9 +13,9 @@ from dcx_ari.call.leg import Leg
 # matters, "mixing" after it would allow native again.
 _BRIDGE_TYPE = "mixing,dtmf_events"
 
-# A stopped monitor leaves the channel with one of the next frames (every 20 ms). One that starts before that inherits
-# the RTP sequence of the last buyer and drops, at random, all that a new one says as out of order (Asterisk 22.10:
-# 17 of 175 recordings had a silent side after 10 ms, none of 130 after 45 ms).
+# A stopped monitor leaves the channel with one of the next frames (every 20 ms). One that starts before that records,
+# at random, nothing of what the next buyer says (Asterisk 22.10: 17 of 175 recordings had a silent side after 10 ms,
+# none of 130 after 45 ms or more; it looks as if the RTP sequence of the buyer before were kept).
 _MONITOR_GONE_S = 0.08
 
 
