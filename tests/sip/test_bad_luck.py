@@ -64,13 +64,14 @@ async def leave(x: Exchange, number: str, caller: Phone, reach: Reach) -> tuple[
     """Call, hang up at the moment that `reach` waits for; the call's id and for how long anything of it stayed."""
     call = await x.call(caller, number)
     await reach(x, caller, call)
-    began = time.monotonic()
-    await caller.hangup()
 
     async def left() -> list[str]:
         ids = [*await x.channels(), *await x.bridges()]
         return [each for each in ids if each == call.caller.id or each.startswith(call.id)]
 
+    assert call.caller.id in await left()
+    began = time.monotonic()
+    await caller.hangup()
     async with asyncio.timeout(10):
         while await left():
             await asyncio.sleep(0.02)
