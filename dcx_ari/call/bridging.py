@@ -40,7 +40,7 @@ async def join(call: Call, leg: Leg, *, record: bool) -> str | None:
     Recording starts with the bridge: what came before (menu, whisper) is not in it.
     """
     if leg.bridge_id is None:
-        opened, _ = await asyncio.gather(open_bridge(call), _ready_caller(call))
+        _, opened = await asyncio.gather(_ready_caller(call), open_bridge(call))
         leg.bridge_id = opened
     else:
         await _ready_caller(call)
@@ -49,7 +49,7 @@ async def join(call: Call, leg: Leg, *, record: bool) -> str | None:
     call.recording_id = recording_id
     # The moment of the request is the start of the talk; the event that confirms it comes later.
     call.note_stage("talking", leg=leg.id, bridge=bridge_id, recording=recording_id)
-    add = call.ari.bridges.add_channel(bridge_id, channel=[call.caller.id, leg.id])
+    add = call.add_to_bridge(bridge_id, leg)
     try:
         if recording_id is None:
             await add

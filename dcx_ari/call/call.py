@@ -118,10 +118,8 @@ class Call:
         if self.caller.answered:
             return
         with self._caller_request():
-            # It can only block behind a playback: without one it may take the quick way.
             path = f"channels/{segment(self.caller.id)}/answer"
-            slow = "play" in self._minted
-            await self.ari.transport.request(Request("POST", path, blocking=slow, order=self.caller.id))
+            await self.ari.transport.request(Request("POST", path, blocking=self._may_block, order=self.caller.id))
         self.caller.answered_at = self.caller.answered_at or self.ports.now_ms()
         self._indicating = None
         self.ports.journal.update(self.id, answered_at=self.caller.answered_at, status="IN_PROGRESS")
@@ -207,7 +205,20 @@ class Call:
         """Say with which cause the runner is to release the caller."""
         self.hangup_cause = cause
 
+    async def add_to_bridge(self, bridge_id: str, leg: Leg) -> None:
+        """Put the caller and a leg into a bridge. Raises `Gone` if one of them has left."""
+        path = f"bridges/{segment(bridge_id)}/addChannel"
+        both = {"channel": f"{self.caller.id},{leg.id}"}
+        await self.ari.transport.request(Request("POST", path, both, blocking=self._may_block, order=bridge_id))
+
     # -- requests -------------------------------------------------------------------------------------------
+
+    @property
+    def _may_block(self) -> bool:
+        """Answering and bridging wait inside Asterisk for a playback on the channel to end. A call that has played
+        nothing can take the quick way; any other must not hold up the event socket that all calls share.
+        """
+        return "play" in self._minted
 
     async def _indicate(self, what: str, music_class: str = "") -> None:
         self.require()

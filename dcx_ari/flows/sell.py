@@ -231,7 +231,8 @@ async def _ring(sale: Sale, attempts: list[Attempt], legs: list[Leg]) -> Leg | N
     try:
         return await _dial(sale, attempts, legs, terms if greeted else None, early_media=False)
     finally:
-        await asyncio.wait([hearing])
+        if not hearing.done():
+            await asyncio.wait([hearing])
         if (error := hearing.exception()) is not None and not isinstance(error, CallEnded):
             log.warning("the caller hears nothing: %s", error, extra={"call": call.id})
 
