@@ -118,6 +118,7 @@ class Engine:
         )
         self._now_ms = clock
         self._transport = outside.transport
+        self._serving = asyncio.Event()
         exchange = self.exchange
         self.metrics.watch(lambda: len(exchange.calls), lambda: exchange.connected, lambda: exchange.events_seen)
         self.configuration.on_change(self.push_trunks)
@@ -143,8 +144,10 @@ class Engine:
         try:
             async with asyncio.timeout(timeout_s):
                 await self.exchange.listening.wait()
+                await self._serving.wait()
         except TimeoutError:
-            raise EngineFailed(f"Asterisk: not connected after {timeout_s:g} s") from None
+            what = "API: does not listen" if self.exchange.connected else "Asterisk: not connected"
+            raise EngineFailed(f"{what} after {timeout_s:g} s") from None
         if (reason := await self.not_ready()) is not None:
             raise EngineFailed(reason)
 
@@ -189,6 +192,7 @@ class Engine:
         try:
             try:
                 await web.TCPSite(runner, settings.api_host, settings.api_port).start()
+                self._serving.set()
             except OSError as error:
                 reason = error.strerror or str(error)
                 raise EngineFailed(

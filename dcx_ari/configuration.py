@@ -71,6 +71,8 @@ class Configuration:
         """Make sure that changes committed before now are in the snapshot."""
         if self._version_at_a_glance() not in (None, self.snapshot.version):
             await self.load()
+            if self._changed is not None:  # a trunk that is new to us is new to Asterisk too
+                await self._changed()
 
     async def watch(self) -> None:
         """Replace the snapshot when it is out of date, for ever. A database that is away is waited for."""

@@ -125,12 +125,16 @@ def _explain(error: Exception) -> tuple[str, int]:
     for module, name in _FOR_PEOPLE:
         known = getattr(sys.modules.get(module), name, None)
         if known is not None and isinstance(error, known):
-            return " ".join(str(error).split("\n")), 1
+            return " ".join(_sentence(line) for line in str(error).split("\n")), 1
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error), 1
     text = str(error).strip() or "no reason given"
     kind = type(error).__name__
     return f"{kind}: {text.splitlines()[0]} (unexpected; DCX_DEBUG=1 shows where)", 1
+
+
+def _sentence(line: str) -> str:
+    return line if line.endswith((".", "!", "?", ":")) else f"{line}."
 
 
 def _version(wanted: bool) -> None:

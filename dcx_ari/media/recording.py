@@ -24,6 +24,7 @@ from dcx_ari.call.tasks import Spawner
 log = logging.getLogger(__name__)
 
 _INCOMPLETE_WAITS_S = (0.1, 0.4, 1.5)
+_HEADER_BYTES = 44  # of the WAV files that Asterisk writes
 _FRAMES = 64_000  # per step of interleaving: 8 s, so that memory does not grow with the length of a call
 
 
@@ -133,6 +134,9 @@ class StereoRecorder:
                 return await asyncio.to_thread(make_stereo, receive, transmit, target)
             except (EOFError, FileNotFoundError, wave.Error):
                 await asyncio.sleep(wait_s)
+        # Nobody completes them any more: Asterisk died while it wrote.
+        await asyncio.to_thread(_mend, receive)
+        await asyncio.to_thread(_mend, transmit)
         return await asyncio.to_thread(make_stereo, receive, transmit, target)
 
     def _parts(self, recording_id: str) -> tuple[Path, Path]:
@@ -153,6 +157,9 @@ def make_stereo(left: Path, right: Path, target: Path) -> Made:
     part = target.with_suffix(".part")
     try:
         with wave.open(str(left)) as lefts, wave.open(str(right)) as rights:
+            for path, side in ((left, lefts), (right, rights)):
+                if path.stat().st_size > _HEADER_BYTES + 2 * side.getnframes() + 1:
+                    raise EOFError(f"{path.name}: its header does not know of all of its sound yet")
             frames = _interleave(lefts, rights, part)
             rate = lefts.getframerate()
         with part.open("rb") as file:
@@ -163,6 +170,18 @@ def make_stereo(left: Path, right: Path, target: Path) -> Made:
     finally:
         part.unlink(missing_ok=True)
     return Made(size_bytes=size, duration_ms=frames * 1000 // rate, sha256=digest)
+
+
+def _mend(path: Path) -> None:
+    """Write the sizes that the header of an unfinished WAV file lacks. Raises OSError."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        head = file.read(_HEADER_BYTES)
+        if len(head) == _HEADER_BYTES and head[:4] == b"RIFF" and head[36:40] == b"data":
+            file.seek(4)
+            file.write((size - 8).to_bytes(4, "little"))
+            file.seek(40)
+            file.write((size - _HEADER_BYTES).to_bytes(4, "little"))
 
 
 def _interleave(lefts: wave.Wave_read, rights: wave.Wave_read, part: Path) -> int:

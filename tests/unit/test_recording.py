@@ -6,10 +6,13 @@ import array
 import hashlib
 import wave
 from pathlib import Path
+from typing import ClassVar, cast
 
 import pytest
 
-from dcx_ari.media.recording import make_stereo, recording_path
+from dcx_ari.ari.errors import Gone
+from dcx_ari.call.ports import Journal
+from dcx_ari.media.recording import StereoRecorder, make_stereo, recording_path
 
 pytestmark = pytest.mark.unit
 
@@ -49,3 +52,33 @@ def test_a_bad_side_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_path_tells_nothing_of_the_caller() -> None:
     assert str(recording_path("01jd0000000123456789.rec1")) == "recordings/01jd00/01jd0000000123456789.rec1.wav"
+
+
+async def test_files_of_an_asterisk_that_died_are_mended(tmp_path: Path) -> None:
+    """Its header says 0 bytes, the sound is there."""
+
+    class Rows:
+        fields: ClassVar[dict[str, object]] = {}
+
+        def recording(self, call_id: str, recording_id: str, **fields: object) -> None:
+            self.fields.update(fields)
+
+    class Monitor:
+        async def mix_monitor(self, channel: str, receive: str, transmit: str) -> str:
+            for path, value in ((receive, 5), (transmit, -5)):
+                whole = bytearray(_mono(Path(path), [value] * 8000).read_bytes())
+                whole[40:44] = bytes(4)
+                Path(path).write_bytes(whole)
+            return "m"
+
+        async def stop(self, channel: str, monitor: str) -> None:
+            raise Gone("no such channel")
+
+        async def mute(self, channel: str, on: bool) -> None: ...
+
+    rows = Rows()
+    recorder = StereoRecorder(Monitor(), cast("Journal", rows), tmp_path, tmp_path)
+    await recorder.start("c", "c.rec1", "1.1", 0)
+    await recorder.stop("c.rec1", 1000)
+    await recorder.drain(10)
+    assert (rows.fields["state"], rows.fields["duration_ms"]) == ("ready", 1000)
