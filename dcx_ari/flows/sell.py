@@ -137,7 +137,6 @@ def _plan(sale: Sale, decision: Decision, step: Step, buyer_id: int) -> Attempt 
         caller_id=call.shown_number,
         caller_name=call.facts.caller_name,
         ring_timeout_s=buyer.ring_timeout_s,
-        headers={"X-DCX-Call": call.id},
         buyer_id=buyer_id,
         group_id=step.group_id,
         trunk_id=way.trunk_id,
