@@ -18,7 +18,7 @@ help:
 	@echo "make unit      run the quick tiers only (unit, sim)"
 	@echo "make check     format, lint, types, drift of generated files"
 	@echo "make format    format the code"
-	@echo "make generate  write the generated files again (ARI types, schemas, migrations stay)"
+	@echo "make generate  write the generated files again (ARI types, schemas)"
 	@echo "make bench     measure; writes bench/results.md"
 	@echo "make clean     remove the virtual environment and caches of this checkout"
 
@@ -51,6 +51,7 @@ check: setup
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/python tools/generate_ari.py --check
+	@$(BIN)/python tools/generate_schemas.py --check
 	@echo "check: all good"
 
 format: setup
@@ -59,6 +60,7 @@ format: setup
 
 generate: setup
 	@$(BIN)/python tools/generate_ari.py
+	@$(BIN)/python tools/generate_schemas.py
 	@$(BIN)/ruff format --quiet dcx_ari/ari
 
 bench: setup

@@ -1,0 +1,44 @@
+"""Write the contracts below schemas/ from the code that keeps them.
+
+python tools/generate_schemas.py            write
+python tools/generate_schemas.py --check    exit 1 where a file differs from what would be written
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+
+from dcx_ari.flows.document import Document
+
+SCHEMAS = Path(__file__).parents[1] / "schemas"
+
+
+def contracts() -> dict[str, str]:
+    """File name → content."""
+    flow = msgspec.json.schema(Document)
+    flow = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "DCX flow document", **flow}
+    return {"flow.schema.json": json.dumps(flow, indent=2, sort_keys=True) + "\n"}
+
+
+def main() -> int:
+    check = "--check" in sys.argv[1:]
+    stale = []
+    for name, content in contracts().items():
+        path = SCHEMAS / name
+        if path.exists() and path.read_text("utf-8") == content:
+            continue
+        stale.append(name)
+        if not check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content, "utf-8")
+    if stale and check:
+        print(f"schemas/ is out of date ({', '.join(stale)}): run make generate")
+    return 1 if stale and check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
