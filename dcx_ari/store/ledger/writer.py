@@ -203,8 +203,9 @@ def connect(path: str, timeout_s: float, *, read_only: bool = False) -> sqlite3.
     if not read_only:
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA foreign_keys = ON")
-        # A checkpoint of the default 1,000 pages every 30 batches or so is what the slowest 1 % of calls wait for.
-        db.execute("PRAGMA wal_autocheckpoint = 4000")
+        # Calls wait for a checkpoint: with the default of 1,000 pages, and still with 4,000, it is what the slowest
+        # 1 % of them meet. 16,000 pages are 64 MB beside the database.
+        db.execute("PRAGMA wal_autocheckpoint = 16000")
     return db
 
 
