@@ -22,6 +22,7 @@ from dcx_ari.decide.causes import LegResult
 from dcx_ari.decide.decision import Decision, Step
 from dcx_ari.decide.endpoints import dialable
 from dcx_ari.decide.reasons import FailureReason
+from dcx_ari.decide.record import Inputs
 from dcx_ari.decide.rows import Buyer, Campaign
 from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.flows.meter import Meter, Rules
@@ -78,10 +79,10 @@ async def sell(call: Call, campaign_id: int | None = None) -> FailureReason | No
     When it returns, the caller is still there: fallbacks are the caller's business. Raises `CallEnded`.
     """
     desk = call.ports.desk
-    snapshot = desk.snapshot()
     decision = await desk.route(call, campaign_id, frozenset(), 0)
     if not decision.ranked or decision.campaign_id is None:
         return decision.failure_reason or "no_buyers_attached"
+    snapshot = _decided_on(decision, desk)
     campaign = snapshot.campaigns[decision.campaign_id]
     deadline = call.ports.now_ms() + decision.max_route_s * 1000
     sale = Sale(call, campaign, snapshot, deadline)
@@ -93,6 +94,12 @@ async def sell(call: Call, campaign_id: int | None = None) -> FailureReason | No
             return None
         call.note("recovering", buyer_id=taken.leg.buyer_id, talk_s=taken.talk_s)
         decision = await desk.route(call, campaign_id, frozenset(sale.tried), sale.connections)
+        sale.snapshot = _decided_on(decision, desk)
+
+
+def _decided_on(decision: Decision, desk: Desk) -> Snapshot:
+    """The configuration that the Decision was made with: by now there may be a newer one with other buyers."""
+    return decision.inputs.snapshot if isinstance(decision.inputs, Inputs) else desk.snapshot()
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,17 @@ async def test_a_buyer_who_hangs_up_at_once_loses_the_caller_to_the_next(tmp_pat
         assert "recovering" in await x.kinds()
 
 
+async def test_a_buyer_added_during_the_call_can_get_it_after_all(tmp_path: Path) -> None:
+    async with exchange(tmp_path, recover_below_s=10) as x:
+        await x.buyer("Hasty", AnswersThenHangsUp(3.0))
+        caller = x.call()
+        await caller.until_answered()
+        new = await x.buyer("New", AnswersThenHangsUp(30.0))
+        (call,) = await x.over()
+        assert caller.talked_with(new.call) == pytest.approx(30, abs=0.5)
+        assert call["failure_reason"] is None
+
+
 async def test_the_caller_who_leaves_a_short_talk_is_not_offered_again(tmp_path: Path) -> None:
     async with exchange(tmp_path, recover_below_s=10) as x:
         await x.buyer("First", Answers(1.0), tier=0)
