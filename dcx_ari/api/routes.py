@@ -66,7 +66,10 @@ def declare(app: web.Application, routes: Iterable[Route]) -> None:
         if key in known:
             raise ValueError(f"{route.method} {route.path} is declared twice")
         known[key] = route
-        app.router.add_route(route.method, route.path, route.handler)
+        if route.method == "GET":
+            app.router.add_get(route.path, route.handler)  # and HEAD
+        else:
+            app.router.add_route(route.method, route.path, route.handler)
 
 
 def declared(request: web.Request) -> Route | None:
