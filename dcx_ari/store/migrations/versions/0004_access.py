@@ -1,0 +1,14 @@
+"""Access and audit: who may do what, and who did."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Filled in below as the tables come."""
+
+
+def downgrade() -> None:
+    """See upgrade."""
