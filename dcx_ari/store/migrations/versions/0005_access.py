@@ -1,7 +1,7 @@
 """Access and audit: who may do what, and who did."""
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
