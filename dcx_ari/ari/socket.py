@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import aiohttp
@@ -13,7 +14,7 @@ import msgspec
 
 from dcx_ari.ari.decode import decode_event
 from dcx_ari.ari.errors import Unreachable
-from dcx_ari.ari.events import ApplicationReplaced
+from dcx_ari.ari.events import ApplicationReplaced, ChannelUserevent
 from dcx_ari.ari.transport import Request
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Link:
         self._frames: deque[bytes] = deque()
         self._news = asyncio.Event()
         self._pending: dict[str, asyncio.Future[Answer]] = {}
+        self._echoes: dict[str, asyncio.Event] = {}
         self._ids = itertools.count(1)
         self._reader = asyncio.create_task(self._read(), name=f"ari events of {app}")
 
@@ -101,6 +103,19 @@ class Link:
             del self._pending[request_id]
             if answer.done() and not answer.cancelled():
                 answer.exception()  # seen, also where the sending failed first
+
+    async def echo(self, send: Callable[[str], Awaitable[object]]) -> None:
+        """Until an event that `send` asks Asterisk for by the given name has come over this socket.
+
+        The caller bounds the time: an event that never comes is what this is for.
+        """
+        name = f"dcx-echo-{next(self._ids)}"
+        heard = self._echoes[name] = asyncio.Event()
+        try:
+            await send(name)
+            await heard.wait()
+        finally:
+            del self._echoes[name]
 
     # ── events ───────────────────────────────────────────────────────────────────────────────────
 
@@ -146,6 +161,8 @@ class Link:
         # Looking for the words first spares decoding each event here and again at its consumer.
         if b'"RESTResponse"' in frame and self._answered(frame):
             return
+        if self._echoes and b'"dcx-echo-' in frame and self._echoed(frame):
+            return
         self._frames.append(frame)
         self._news.set()
         if b'"ApplicationReplaced"' in frame:
@@ -169,6 +186,13 @@ class Link:
         elif not answer.done():
             answer.set_result(Answer(response.status_code, response.reason_phrase, response.message_body.encode()))
         return True
+
+    def _echoed(self, frame: bytes) -> bool:
+        event = decode_event(frame)
+        heard = self._echoes.get(event.eventname) if isinstance(event, ChannelUserevent) else None
+        if heard is not None:
+            heard.set()
+        return heard is not None
 
     def _end(self, why: str) -> None:
         if self.ended is not None:

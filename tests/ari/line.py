@@ -39,8 +39,8 @@ class Line:
                 self._news.set()
 
     async def heard(self, kind: type[E], so: Callable[[E], bool] = lambda _: True) -> E:
-        """The first event of a kind for which `so` holds, now or within five seconds."""
-        async with asyncio.timeout(5):
+        """The first event of a kind for which `so` holds, now or within twenty seconds."""
+        async with asyncio.timeout(20):
             while True:
                 for event in self.events:
                     if isinstance(event, kind) and so(event):
@@ -49,7 +49,7 @@ class Line:
                 await self._news.wait()
 
     async def connected(self, times: int = 1) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while self.sessions < times or not self.client.connected:
                 self._news.clear()
                 await self._news.wait()
@@ -74,6 +74,9 @@ class Line:
         for bridge in await self.ari.bridges.list():
             with suppress(AriError):
                 await self.ari.bridges.destroy(bridge.id)
+        async with asyncio.timeout(20):
+            while await self.ari.channels.list():
+                await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from dcx_ari.ari.errors import (
     NotInStasis,
     NotSet,
     Replaced,
+    Unreachable,
 )
 from dcx_ari.ari.events import (
     ChannelDestroyed,
@@ -211,14 +212,14 @@ async def test_a_lost_socket_costs_events_but_neither_channels_nor_the_applicati
     await line.ari.channels.hangup("kept", reason_code="17")
     gone = await line.heard(ChannelDestroyed, lambda event: event.channel.id == "kept")
     assert gone.cause == 17
-    assert await line.client.ping() < 5
+    assert await line.client.ping() > 0
 
 
 async def test_requests_work_without_a_session(asterisk: Asterisk) -> None:
     client = AriClient(asterisk.ari_url, asterisk.ari_user, asterisk.ari_password, "never-connected")
     try:
         assert (await Ari(client).asterisk.ping()).ping == "pong"
-        with pytest.raises(Gone):  # not registered, says Asterisk
+        with pytest.raises(Unreachable):
             await client.ping()
     finally:
         await client.close()

@@ -42,7 +42,9 @@ class Server:
         self.refuse_upgrades: list[int] = []  # statuses for the next attempts
         self.deaf = False  # sockets neither read nor answer pings
         self.attempts = 0
+        self.forgetful = False  # of the application: no event reaches its socket
         self.authorization = ""
+        self._latest: web.WebSocketResponse | None = None
         self.app = ""
         self._sockets: asyncio.Queue[web.WebSocketResponse] = asyncio.Queue()
 
@@ -62,6 +64,8 @@ class Server:
         text = await request.text()
         path = request.rel_url.raw_path.removeprefix("/ari/")
         body = json.loads(text) if text else None
+        if path.startswith("events/user/"):
+            return await self._echo(path.removeprefix("events/user/"), request.query["application"])
         asked = Asked("http", request.method, path, dict(request.query), body)
         self.asked.append(asked)
         reply = await self.reply(asked)
@@ -70,6 +74,11 @@ class Server:
             raise AssertionError
         return web.Response(status=reply[0], text=json.dumps(reply[1]) if reply[1] is not None else "")
 
+    async def _echo(self, name: str, app: str) -> web.Response:
+        if self._latest is not None and not self.forgetful:
+            await self._latest.send_str(event("ChannelUserevent", app, eventname=name, userevent={}))
+        return web.Response(status=204)
+
     async def _events(self, request: web.Request) -> web.StreamResponse:
         self.attempts += 1
         self.app = request.query["app"]
@@ -77,6 +86,7 @@ class Server:
             return web.Response(status=self.refuse_upgrades.pop(0))
         ws = web.WebSocketResponse(autoping=not self.deaf, max_msg_size=1 << 30)
         await ws.prepare(request)
+        self._latest = ws
         self._sockets.put_nowait(ws)
         answers: set[asyncio.Task[None]] = set()
         try:

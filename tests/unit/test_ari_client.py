@@ -204,8 +204,12 @@ async def test_a_clash_of_ids_is_believed_only_if_the_channel_is_there(
             await Ari(client).channels.create(endpoint="PJSIP/nobody", app="dcx", channel_id="x")
 
 
-async def test_ping_asks_for_our_own_application(server: Server) -> None:
-    async with client_of(server) as client:
+async def test_ping_is_an_event_that_comes_back(server: Server) -> None:
+    async with client_of(server, echo_s=0.1) as client:
+        with pytest.raises(Unreachable, match="down"):
+            await client.ping()
         await connect(client)
         assert await client.ping() >= 0
-    assert server.paths("socket") == ["applications/dcx"]
+        server.forgetful = True
+        with pytest.raises(Unreachable, match="no event came"):
+            await client.ping()

@@ -111,27 +111,32 @@ async def test_a_refused_event_filter_is_no_session(server: Server) -> None:
     assert server.attempts == 2
 
 
-async def test_a_session_whose_application_is_forgotten_is_ended_by_the_watch(server: Server) -> None:
-    forgotten = True
-
-    async def forget_once(asked: Asked) -> Reply:
-        nonlocal forgotten
-        if asked == Asked("socket", "GET", "applications/dcx") and forgotten:
-            forgotten = False
-            return 404, {"message": "Application not found"}
-        return await agree(asked)
-
-    server.reply = forget_once
-    async with client_of(server) as client:
+async def test_a_session_over_which_no_event_comes_is_ended_by_the_watch(server: Server) -> None:
+    async with client_of(server, echo_s=0.1) as client:
         watching = asyncio.create_task(client.watch(every_s=0.01))
         sessions = client.sessions()
-        async for _ in await anext(sessions):
+        session = await anext(sessions)
+        server.forgetful = True
+        async for _ in session:
             pass
+        server.forgetful = False
         await anext(sessions)
-        await until(lambda: server.paths("socket").count("applications/dcx") > 2)
-        assert client.connected  # an application that is known keeps its session
+        assert client.connected
         await client.close()
         await watching
+    assert server.attempts == 2
+
+
+async def test_a_socket_over_which_no_event_comes_is_no_session(server: Server) -> None:
+    server.forgetful = True
+    async with client_of(server, echo_s=0.1) as client:
+        connecting = asyncio.create_task(anext(client.sessions()))
+        silent = await server.socket()
+        await until(lambda: silent.closed)
+        server.forgetful = False
+        await connecting
+        assert client.connected
+        assert await client.ping() > 0
     assert server.attempts == 2
 
 
