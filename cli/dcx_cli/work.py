@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import typer
 
+from dcx_ari.services.audit import Actor
 from dcx_ari.settings import Settings, read_settings
 from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.migrate import migrate
@@ -27,7 +31,7 @@ def run(ctx: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
     settings = settings_of(ctx)
 
     async def all_of_it() -> T:
-        database = open_database(settings.database_url)
+        database = replace(open_database(settings.database_url), info={"actor": os_user()})
         try:
             await migrate(database)
             return await work(database)
@@ -35,3 +39,12 @@ def run(ctx: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
             await database.close()
 
     return asyncio.run(all_of_it())
+
+
+def os_user() -> Actor:
+    """Who runs the command, for the audit log: the account on this machine, as the machine itself knows it."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run under a number that nobody gave a name
+        name = str(os.getuid())
+    return Actor("cli", name, name)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Histogram
 
+from dcx_ari.services.audit import SYSTEM, Actor
 from dcx_ari.services.errors import Invalid
 from dcx_ari.services.keys import Holder
 from dcx_ari.services.listing import Page, Query
-from dcx_ari.store.db import Database
+from dcx_ari.store.db import Database, Session
 
 Readiness = Callable[[], Awaitable[str | None]]
 """Returns None when calls can be taken, otherwise the reason why not."""
@@ -53,6 +55,22 @@ def context(request: web.Request) -> Context:
 def holder(request: web.Request) -> Holder:
     """Whose key the request carries; set by the middleware for everything under /api that is not public."""
     return request[HOLDER]
+
+
+def actor(request: web.Request) -> Actor:
+    """Who asks, for the audit log."""
+    found = request.get(HOLDER)
+    if found is None:
+        return replace(SYSTEM, address=request.remote)
+    return Actor("key", str(found.id), found.name, request.remote)
+
+
+@asynccontextmanager
+async def writing(request: web.Request) -> AsyncIterator[Session]:
+    """A transaction in the name of whoever asks: what it records in the audit log says so."""
+    async with context(request).database.write() as session:
+        session.info["actor"] = actor(request)
+        yield session
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -8,7 +8,7 @@ process committed in between. See https://www.sqlite.org/isolation.html and lang
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from dcx_ari.store.errors import StoreError, translate
 
+Session = AsyncSession
 BUSY_TIMEOUT_MS = 5_000
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -97,6 +98,8 @@ class Database:
 
     engine: AsyncEngine
     where: str = field(default="")
+    info: Mapping[str, Any] = field(default_factory=dict)
+    """What every session carries in `session.info`, such as who acts."""
     _writer: AsyncEngine = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,7 +117,8 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncSession]:
         """One transaction, with SQLite's write lock from the start; committed at the end or not at all."""
         with self.translated():
-            async with AsyncSession(self._writer, expire_on_commit=False) as session, session.begin():
+            made = AsyncSession(self._writer, expire_on_commit=False, info=dict(self.info))
+            async with made as session, session.begin():
                 await session.connection()  # BEGIN now, not at the first statement
                 yield session
 

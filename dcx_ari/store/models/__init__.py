@@ -2,6 +2,7 @@
 
 from sqlmodel import SQLModel
 
+from dcx_ari.store.models.audit import AuditEntry, AuditHead
 from dcx_ari.store.models.base import default_in_database
 from dcx_ari.store.models.buyers import Buyer, BuyerFields
 from dcx_ari.store.models.calls import Call, CallEvent, DecisionTables, Leg, Recording
@@ -31,6 +32,8 @@ TABLES = (
     "suppression_lists",
     "state_rules",
     "api_keys",
+    "audit_entries",
+    "audit_head",
     "config_version",
     "calls",
     "decision_tables",
@@ -42,6 +45,8 @@ TABLES = (
 __all__ = [
     "TABLES",
     "ApiKey",
+    "AuditEntry",
+    "AuditHead",
     "Buyer",
     "BuyerFields",
     "BuyerGroup",
