@@ -16,6 +16,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from dcx_ari.clock import now_ms
+from dcx_ari.services import audit
 from dcx_ari.services.errors import Conflict, Invalid, Stale
 from dcx_ari.services.find import find, names_of, resolve_refs
 from dcx_ari.services.parse import check_names, check_text, parse_fields
@@ -43,7 +44,14 @@ async def create(
     row = resource.model(**values, created_at=now, updated_at=now)
     session.add(row)
     await _changed(session, now)
-    return await shown(session, resource, row)
+    made = await shown(session, resource, row)
+    await audit.record(session, f"{kind_of(resource)}.created", kind_of(resource), row.id, None, made)
+    return made
+
+
+def kind_of(resource: Resource) -> str:
+    """`traffic_source`: the kind of row in the audit log."""
+    return resource.singular.replace(" ", "_").replace("-", "_")
 
 
 async def change(
@@ -54,6 +62,7 @@ async def change(
     *,
     strict: bool = False,
     version: int | None = None,
+    action: str = "updated",
 ) -> dict[str, Any]:
     """Set the fields given in `data`. `version`: refuse with Stale if the row is no longer of that version.
 
@@ -72,6 +81,11 @@ async def change(
         row.version += 1
         row.updated_at = now
         await _changed(session, now)
+        hidden = dict.fromkeys(resource.secrets & set(changed), audit.HIDDEN)
+        old = {name: before[name] for name in changed if name not in hidden}
+        await audit.record(
+            session, f"{kind_of(resource)}.{action}", kind_of(resource), row.id, old, {**changed, **hidden}
+        )
     return await shown(session, resource, row)
 
 
@@ -82,6 +96,7 @@ async def remove(session: AsyncSession, resource: Resource, key: str | int) -> d
     gone = await shown(session, resource, row)
     await session.exec(sql_delete(resource.model).where(col(resource.model.id) == row.id))
     await _changed(session, now_ms())
+    await audit.record(session, f"{kind_of(resource)}.deleted", kind_of(resource), row.id, gone, None)
     return gone
 
 
@@ -89,7 +104,8 @@ async def set_paused(session: AsyncSession, resource: Resource, key: str | int, 
     """Pause: no new calls; those that are up go on."""
     if not resource.pausable:
         raise Invalid("status", f"{resource.name} cannot be paused")
-    return await change(session, resource, key, {"status": "INACTIVE" if paused else "ACTIVE"})
+    status, action = ("INACTIVE", "paused") if paused else ("ACTIVE", "resumed")
+    return await change(session, resource, key, {"status": status}, action=action)
 
 
 async def copy(
