@@ -28,7 +28,7 @@ from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.flows.meter import Meter, Rules
 from dcx_ari.flows.offer import Terms, accepted, until_parted
 from dcx_ari.flows.prompts import fill
-from dcx_ari.flows.ringing import let_hear
+from dcx_ari.flows.ringing import let_hear, let_hear_soon
 
 log = logging.getLogger(__name__)
 
@@ -233,7 +233,9 @@ async def _ring(sale: Sale, attempts: list[Attempt], legs: list[Leg]) -> Leg | N
     if early:
         await let_hear(call, "early_media")
         return await _dial(sale, attempts, legs, terms if greeted else None, early_media=True)
-    hearing = asyncio.ensure_future(let_hear(call, "ringback" if tone == "early_media" else tone))
+    tone = "ringback" if tone == "early_media" else tone
+    # Who listens to a whisper is answered, and the caller still has to hear something.
+    hearing = asyncio.ensure_future(let_hear(call, tone) if greeted else let_hear_soon(call, tone, legs))
     try:
         return await _dial(sale, attempts, legs, terms if greeted else None, early_media=False)
     finally:
