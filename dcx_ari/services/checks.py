@@ -6,7 +6,7 @@ transaction, on parsed values. Both raise Invalid or Conflict.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, update
@@ -25,6 +25,8 @@ Prepare = Callable[[dict[str, Any], frozenset[str]], None]
 """(all values, the names that were given in this request) -> None; changes the values in place."""
 Check = Callable[[AsyncSession, Mapping[str, Any], int | None], Awaitable[None]]
 """(session, parsed values, row id or None for a new row)"""
+More = Callable[[AsyncSession, Sequence[Any]], Awaitable[Mapping[int, Mapping[str, Any]]]]
+"""(session, rows of one kind) -> by row id, values to show that are no columns of the row."""
 
 
 def nothing_to_prepare(_values: dict[str, Any], _given: frozenset[str]) -> None: ...

@@ -65,7 +65,9 @@ async def list_rows(session: AsyncSession, resource: Resource, query: Query) -> 
     rows = rows[: query.limit] if more else rows
     names = await names_of(session, resource, rows)
     cursor = encode_cursor(getattr(rows[-1], column.key), rows[-1].id) if more else None
-    return Page([render(resource, row, names) for row in rows], cursor, total)
+    more_of = await resource.more(session, rows) if resource.more is not None else {}
+    items = [{**render(resource, row, names), **more_of.get(row.id, {})} for row in rows]
+    return Page(items, cursor, total)
 
 
 def filter_names(resource: Resource) -> list[str]:

@@ -44,6 +44,10 @@ class Resource:
     """Links taken along by a copy: resource name -> its column that names the copied row."""
     prepare: checks.Prepare = checks.nothing_to_prepare
     check: checks.Check = checks.nothing_to_check
+    more: checks.More | None = None
+    """Values worked out for a page of rows at once, shown beside the columns (call counts)."""
+    routing: bool = True
+    """Whether routing depends on these rows: a change of one makes engines read the configuration anew."""
     empty: str = ""
 
     @property

@@ -32,7 +32,10 @@ async def get(session: AsyncSession, resource: Resource, key: str | int) -> dict
 
 
 async def shown(session: AsyncSession, resource: Resource, row: ConfigRow) -> dict[str, Any]:
-    return render(resource, row, await names_of(session, resource, [row]))
+    made = render(resource, row, await names_of(session, resource, [row]))
+    if resource.more is not None and row.id is not None:
+        made.update((await resource.more(session, [row])).get(row.id, {}))
+    return made
 
 
 async def create(
@@ -43,7 +46,7 @@ async def create(
     now = now_ms()
     row = resource.model(**values, created_at=now, updated_at=now)
     session.add(row)
-    await _changed(session, now)
+    await _changed(session, resource, now)
     made = await shown(session, resource, row)
     await audit.record(session, f"{kind_of(resource)}.created", kind_of(resource), row.id, None, made)
     return made
@@ -80,7 +83,7 @@ async def change(
         now = now_ms()
         row.version += 1
         row.updated_at = now
-        await _changed(session, now)
+        await _changed(session, resource, now)
         hidden = dict.fromkeys(resource.secrets & set(changed), audit.HIDDEN)
         old = {name: before[name] for name in changed if name not in hidden}
         await audit.record(
@@ -95,7 +98,7 @@ async def remove(session: AsyncSession, resource: Resource, key: str | int) -> d
     await _check_unused(session, resource, row)
     gone = await shown(session, resource, row)
     await session.exec(sql_delete(resource.model).where(col(resource.model.id) == row.id))
-    await _changed(session, now_ms())
+    await _changed(session, resource, now_ms())
     await audit.record(session, f"{kind_of(resource)}.deleted", kind_of(resource), row.id, gone, None)
     return gone
 
@@ -195,11 +198,13 @@ def _restricts(resource: Resource, column: str) -> bool:
     return any(key.ondelete == "RESTRICT" for key in table.columns[column].foreign_keys)
 
 
-async def _changed(session: AsyncSession, at_ms: int) -> None:
-    """Write the change and count the configuration's version up, in one transaction."""
+async def _changed(session: AsyncSession, resource: Resource, at_ms: int) -> None:
+    """Write the change and count the configuration's version up (where routing depends on it), in one transaction."""
     try:
         await session.flush()
     except IntegrityError as error:
         raise Conflict("row", f"clashes with another row: {str(error.orig).splitlines()[0]}") from None
+    if not resource.routing:
+        return
     row = m.ConfigVersion
     await session.exec(update(row).values(version=row.version + 1, updated_at=at_ms))
