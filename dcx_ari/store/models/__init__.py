@@ -5,18 +5,24 @@ from sqlmodel import SQLModel
 from dcx_ari.store.models.audit import AuditEntry, AuditHead
 from dcx_ari.store.models.base import default_in_database
 from dcx_ari.store.models.buyers import Buyer, BuyerFields
+from dcx_ari.store.models.call_log import CallNote, CarrierLookup, LegalHold
+from dcx_ari.store.models.callbacks import Callback, CallbackFields
 from dcx_ari.store.models.calls import Call, CallEvent, DecisionTables, Leg, Recording
 from dcx_ari.store.models.campaigns import Campaign, CampaignBuyer, CampaignBuyerFields, CampaignFields
 from dcx_ari.store.models.flows import Flow, FlowFields
 from dcx_ari.store.models.groups import BuyerGroup, BuyerGroupFields, BuyerGroupMember, BuyerGroupMemberFields
+from dcx_ari.store.models.jobs import Claim, JobRun, Lease
 from dcx_ari.store.models.keys import ApiKey
 from dcx_ari.store.models.numbers import Number, NumberFields
+from dcx_ari.store.models.outbox import OutboxAttempt, OutboxRow
+from dcx_ari.store.models.retention import RetentionRule, RetentionRuleFields
 from dcx_ari.store.models.schedules import Schedule, ScheduleFields
 from dcx_ari.store.models.sources import TrafficSource, TrafficSourceFields
 from dcx_ari.store.models.states import StateRule, StateRuleFields
 from dcx_ari.store.models.suppressions import Suppression, SuppressionFields
 from dcx_ari.store.models.trunks import Trunk, TrunkFields
 from dcx_ari.store.models.versions import ConfigVersion
+from dcx_ari.store.models.webhooks import WebhookEndpoint, WebhookEndpointFields
 
 TABLES = (
     "trunks",
@@ -40,6 +46,12 @@ TABLES = (
     "legs",
     "call_events",
     "recordings",
+    "webhook_endpoints",
+    "outbox",
+    "outbox_attempts",
+    "leases",
+    "claims",
+    "job_runs",
 )
 
 __all__ = [
@@ -55,18 +67,30 @@ __all__ = [
     "BuyerGroupMemberFields",
     "Call",
     "CallEvent",
+    "CallNote",
+    "Callback",
+    "CallbackFields",
     "Campaign",
     "CampaignBuyer",
     "CampaignBuyerFields",
     "CampaignFields",
+    "CarrierLookup",
+    "Claim",
     "ConfigVersion",
     "DecisionTables",
     "Flow",
     "FlowFields",
+    "JobRun",
+    "Lease",
     "Leg",
+    "LegalHold",
     "Number",
     "NumberFields",
+    "OutboxAttempt",
+    "OutboxRow",
     "Recording",
+    "RetentionRule",
+    "RetentionRuleFields",
     "Schedule",
     "ScheduleFields",
     "StateRule",
@@ -77,6 +101,8 @@ __all__ = [
     "TrafficSourceFields",
     "Trunk",
     "TrunkFields",
+    "WebhookEndpoint",
+    "WebhookEndpointFields",
 ]
 
 default_in_database(SQLModel.metadata.tables[name] for name in TABLES)
