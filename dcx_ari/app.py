@@ -26,6 +26,7 @@ from dcx_ari.call.tasks import cancel_and_wait
 from dcx_ari.call.test_call import place_test_call
 from dcx_ari.clock import now_ms
 from dcx_ari.configuration import Configuration
+from dcx_ari.decide.periods import zone_of
 from dcx_ari.desk import StoreDesk
 from dcx_ari.flows.inbound import inbound
 from dcx_ari.lifecycle import StoreLifecycle
@@ -102,7 +103,9 @@ class Engine:
         self.ledger = ledger
         self.metrics = Metrics()
         self.configuration = Configuration(database, settings.timezone)
-        self.journal = Journal(lambda statements: ledger.submit(WriteRows(statements)), settings.app_name)
+        self.journal = Journal(
+            lambda statements: ledger.submit(WriteRows(statements)), settings.app_name, zone_of(settings.timezone)
+        )
         self.recorder = StereoRecorder(outside.monitor, self.journal, outside.scratch, settings.home)
         self.desk = StoreDesk(self.configuration, ledger, database, self.journal, clock)
         self.ari = Ari(outside.transport)

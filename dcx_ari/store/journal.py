@@ -14,10 +14,12 @@ import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dcx_ari.call.leg import Leg
 from dcx_ari.call.ports import Inbound
 from dcx_ari.call.tasks import Spawner
+from dcx_ari.decide.local_time import local_time
 from dcx_ari.store.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -54,8 +56,10 @@ _JSON_COLUMNS = frozenset({"stage_data", "tags", "headers", "decision", "pauses"
 class Journal:
     """Implements the `Journal` port over `commit`, which runs statements in one transaction."""
 
-    def __init__(self, commit: Commit, worker: str) -> None:
+    def __init__(self, commit: Commit, worker: str, zone: ZoneInfo | None = None) -> None:
+        """`zone` is the company's: calls keep the time of their arrival on its clock (None: UTC)."""
         self._commit = commit
+        self._zone = zone or ZoneInfo("UTC")
         self._worker = worker
         self._calls: dict[str, dict[str, Any]] = {}
         self._updates: dict[str, dict[str, Any]] = {}
@@ -74,6 +78,7 @@ class Journal:
     # -- the port -------------------------------------------------------------------------------------------
 
     def opened(self, call_id: str, inbound: Inbound, at_ms: int) -> None:
+        here = local_time(at_ms, self._zone)
         self._calls[call_id] = {
             "id": call_id,
             "worker": self._worker,
@@ -87,6 +92,10 @@ class Journal:
             "test": inbound.test,
             "postback_key": f"{secrets.token_urlsafe(12)}.{secrets.token_urlsafe(24)}",  # see services.postbacks
             "started_at": at_ms,
+            "local_day": here.day,
+            "local_hour": here.hour,
+            "local_weekday": here.weekday,
+            "local_minute": here.minute,
         }
         self._posted()
 
