@@ -23,6 +23,9 @@ pytestmark = pytest.mark.unit
 ZONES = ("America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo", "UTC")
 
 
+_PARTS = "SELECT started_at, local_day, local_hour, local_weekday, local_minute FROM calls"
+
+
 def at(text: str, zone: str = "America/New_York", fold: int = 0) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), fold=fold).timestamp() * 1000)
 
@@ -41,11 +44,9 @@ def test_the_parts_are_those_of_the_wall_clock(at_ms: int, name: str):
     assert local_time(at_ms, ZoneInfo(name)) == (day, here.hour, here.isoweekday(), here.hour * 60 + here.minute)
 
 
-@pytest.mark.parametrize("name", ZONES)
-async def test_rewriting_gives_each_call_the_parts_of_its_arrival(tmp_path: Path, name: str):
-    """Three days in spring, three in autumn, every 7 minutes: over both changes of the clock."""
-    zone = ZoneInfo(name)
-    starts = [*range(at("2017-10-14T00:00"), at("2017-10-17T00:00"), 420_001)]
+async def test_rewriting_gives_each_call_the_parts_of_its_arrival(tmp_path: Path):
+    """Three days in spring, three in autumn, every 7 minutes: over both changes of the clock, zone after zone."""
+    starts = [*range(at("2026-02-14T00:00"), at("2026-02-17T00:00"), 420_001)]
     for day in ("2026-03-07", "2026-10-31", "2026-04-04", "2026-10-03"):
         starts += range(at(f"{day}T00:00"), at(f"{day}T00:00") + 3 * 86_400_000, 420_001)
     database = open_database(f"sqlite:///{tmp_path}/dcx.db")
@@ -53,14 +54,12 @@ async def test_rewriting_gives_each_call_the_parts_of_its_arrival(tmp_path: Path
     async with database.write_connection() as connection:
         rows = [{"id": f"c{start}", "at": start} for start in starts]
         await connection.execute(text("INSERT INTO calls (id, started_at) VALUES (:id, :at)"), rows)
-        await connection.run_sync(write_local_times, zone)
-        found = await connection.execute(
-            text("SELECT started_at, local_day, local_hour, local_weekday, local_minute FROM calls")
-        )
-        wrong = [row for row in found if tuple(row[1:]) != local_time(row[0], zone)]
+        for zone in map(ZoneInfo, ZONES):
+            await connection.run_sync(write_local_times, zone)
+            found = await connection.execute(text(_PARTS))
+            assert [row for row in found if tuple(row[1:]) != local_time(row[0], zone)] == []
     await database.close()
     assert len(starts) > 2000
-    assert wrong == []
 
 
 async def test_a_call_keeps_the_time_of_its_arrival_on_the_companys_clock(tmp_path: Path):
