@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench.million_calls import CALL as CALL_COLUMNS
 from bench.million_calls import LEG, MONEY, RECORDING, Batch, calls_of
@@ -111,7 +112,7 @@ async def _configure(url: str) -> None:
 
 
 def _configuration() -> Iterator[object]:
-    made = {"created_at": FROM_MS, "updated_at": FROM_MS}
+    made: dict[str, Any] = {"created_at": FROM_MS, "updated_at": FROM_MS}
     yield Trunk(name="carrier", host="127.0.0.1", is_default=True, rates=[Rate(cents_per_minute_x100=90)], **made)
     for n in range(1, SOURCES + 1):
         yield TrafficSource(

@@ -25,6 +25,9 @@ MONEY = ("call_id", "kind", "key", "amount_cents", "buyer_id", "source_id", "rea
 _BATCH = 20_000
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _STATES = (
+    *("CA", "TX", "FL", "NY", "PA", "IL", "OH", "GA", "NC", "MI"),
+    *("NJ", "VA", "WA", "AZ", "MA", "TN", "IN", "MO", "MD", "WI"),
+)
     "CA",
     "TX",
     "FL",
