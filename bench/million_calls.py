@@ -5,6 +5,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
+
+from dcx_ari.decide.local_time import local_time
 
 Values = tuple[Any, ...]
 
@@ -13,7 +16,7 @@ CALL = (
     *("buyer_id", "stage", "stage_data", "status", "failure_reason", "tags", "started_at", "answered_at"),
     *("connected_at", "ended_at", "talk_ms", "billable_ms", "ended_by", "cause", "revenue_cents", "payout_cents"),
     *("cost_cents", "converted", "converted_at", "source_converted", "decision", "config_version", "sip_call_id"),
-    "headers",
+    *("headers", "local_day", "local_hour", "local_weekday", "local_minute"),
 )
 LEG = (
     *("id", "call_id", "buyer_id", "trunk_id", "endpoint", "position", "dialled_at", "ringing_at", "answered_at"),
@@ -23,32 +26,9 @@ RECORDING = (*("id", "call_id", "leg_id", "path", "size_bytes", "duration_ms", "
 MONEY = ("call_id", "kind", "key", "amount_cents", "buyer_id", "source_id", "reason", "over_cap", "at")
 
 _BATCH = 20_000
+_ZONE = ZoneInfo("America/New_York")  # the default of DCX_TIMEZONE
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_STATES = (
-    *("CA", "TX", "FL", "NY", "PA", "IL", "OH", "GA", "NC", "MI"),
-    *("NJ", "VA", "WA", "AZ", "MA", "TN", "IN", "MO", "MD", "WI"),
-)
-    "CA",
-    "TX",
-    "FL",
-    "NY",
-    "PA",
-    "IL",
-    "OH",
-    "GA",
-    "NC",
-    "MI",
-    "NJ",
-    "VA",
-    "WA",
-    "AZ",
-    "MA",
-    "TN",
-    "IN",
-    "MO",
-    "MD",
-    "WI",
-)
+_STATES = "CA TX FL NY PA IL OH GA NC MI NJ VA WA AZ MA TN IN MO MD WI".split(" ")  # noqa: SIM905
 # Calls by hour of the day, UTC: the working day of the United States.
 _HOURS = (6, 4, 2, 1, 1, 0, 0, 0, 0, 1, 2, 4, 8, 16, 24, 28, 30, 30, 30, 28, 26, 22, 14, 9)
 _UNSOLD = (
@@ -128,7 +108,7 @@ def _call(batch: Batch, rng: random.Random, at: int) -> None:
             *(answered if sold else None, ended, talk, talk, "caller" if talk % 3 else "buyer", cause),
             *(price if converted else 0, 800 if paid else 0, cost, converted),
             *(answered + 90_000 if converted else None, paid, _decision(call_id, caller, buyer) if routed else None),
-            *(12, call_id[::-1], "{}"),
+            *(12, call_id[::-1], "{}", *local_time(at, _ZONE)),
         )
     )
 
