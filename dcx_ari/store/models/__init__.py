@@ -6,9 +6,12 @@ from dcx_ari.store.models.audit import AuditEntry, AuditHead
 from dcx_ari.store.models.base import default_in_database
 from dcx_ari.store.models.buyers import Buyer, BuyerFields
 from dcx_ari.store.models.call_log import CallNote, CarrierLookup, LegalHold
+from dcx_ari.store.models.call_tags import CallTag, CallTagFields
 from dcx_ari.store.models.callbacks import Callback, CallbackFields
 from dcx_ari.store.models.calls import Call, CallEvent, DecisionTables, Leg, Recording
+from dcx_ari.store.models.campaign_keys import CampaignKey, KeyKind
 from dcx_ari.store.models.campaigns import Campaign, CampaignBuyer, CampaignBuyerFields, CampaignFields
+from dcx_ari.store.models.contacts import Contact, ContactFields
 from dcx_ari.store.models.flows import Flow, FlowFields
 from dcx_ari.store.models.groups import BuyerGroup, BuyerGroupFields, BuyerGroupMember, BuyerGroupMemberFields
 from dcx_ari.store.models.jobs import Claim, JobRun, Lease
@@ -21,8 +24,12 @@ from dcx_ari.store.models.sources import TrafficSource, TrafficSourceFields
 from dcx_ari.store.models.states import StateRule, StateRuleFields
 from dcx_ari.store.models.suppressions import Suppression, SuppressionFields
 from dcx_ari.store.models.trunks import Trunk, TrunkFields
+from dcx_ari.store.models.usage_snapshots import BuyerUsageSnapshot
+from dcx_ari.store.models.velocity import VelocityRule, VelocityRuleFields
 from dcx_ari.store.models.versions import ConfigVersion
+from dcx_ari.store.models.views import SavedView, SavedViewFields
 from dcx_ari.store.models.webhooks import WebhookEndpoint, WebhookEndpointFields
+from dcx_ari.store.models.wizard_drafts import WizardDraft
 
 TABLES = (
     "trunks",
@@ -52,6 +59,13 @@ TABLES = (
     "leases",
     "claims",
     "job_runs",
+    "contacts",
+    "call_tags",
+    "saved_views",
+    "buyer_usage_snapshots",
+    "campaign_keys",
+    "velocity_rule",
+    "wizard_drafts",
 )
 
 __all__ = [
@@ -65,22 +79,29 @@ __all__ = [
     "BuyerGroupFields",
     "BuyerGroupMember",
     "BuyerGroupMemberFields",
+    "BuyerUsageSnapshot",
     "Call",
     "CallEvent",
     "CallNote",
+    "CallTag",
+    "CallTagFields",
     "Callback",
     "CallbackFields",
     "Campaign",
     "CampaignBuyer",
     "CampaignBuyerFields",
     "CampaignFields",
+    "CampaignKey",
     "CarrierLookup",
     "Claim",
     "ConfigVersion",
+    "Contact",
+    "ContactFields",
     "DecisionTables",
     "Flow",
     "FlowFields",
     "JobRun",
+    "KeyKind",
     "Lease",
     "Leg",
     "LegalHold",
@@ -91,6 +112,8 @@ __all__ = [
     "Recording",
     "RetentionRule",
     "RetentionRuleFields",
+    "SavedView",
+    "SavedViewFields",
     "Schedule",
     "ScheduleFields",
     "StateRule",
@@ -101,8 +124,11 @@ __all__ = [
     "TrafficSourceFields",
     "Trunk",
     "TrunkFields",
+    "VelocityRule",
+    "VelocityRuleFields",
     "WebhookEndpoint",
     "WebhookEndpointFields",
+    "WizardDraft",
 ]
 
 default_in_database(SQLModel.metadata.tables[name] for name in TABLES)

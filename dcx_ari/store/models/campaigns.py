@@ -64,6 +64,8 @@ class CampaignFields(SQLModel):
     monthly_cap: Cap | None = Field(default=None, description="Most calls per month; empty: no limit")
     total_cap: Cap | None = Field(default=None, description="Most calls ever; empty: no limit")
     concurrency_limit: Cap | None = Field(default=None, description="Most calls at once; empty: no limit")
+    enable_public_posting: bool = Field(default=False, description="Show how to post leads to anybody who asks")
+    enable_public_list_view: bool = Field(default=False, description="Name the campaign in the public list")
     notes: Notes = Field(default="", description="Free text")
 
 
