@@ -106,7 +106,7 @@ def _saved_views() -> None:
         sa.Column("column_order", JSON, server_default=sa.text("'[]'"), nullable=False),
         sa.Column("shared", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_views")),
-        sa.UniqueConstraint("owner", "resource", "name", name=op.f("uq_saved_views_owner")),
+        sa.UniqueConstraint("owner", "resource", "name", name=op.f("uq_saved_views_owner_resource_name")),
         sqlite_autoincrement=True,
     )
 
@@ -125,7 +125,7 @@ def _of_campaigns_and_buyers() -> None:
             ["campaign_id"], ["campaigns.id"], name=op.f("fk_campaign_keys_campaign_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign_keys")),
-        sa.UniqueConstraint("campaign_id", "kind", name=op.f("uq_campaign_keys_campaign_id")),
+        sa.UniqueConstraint("campaign_id", "kind", name=op.f("uq_campaign_keys_campaign_id_kind")),
         sa.UniqueConstraint("key_hash", name=op.f("uq_campaign_keys_key_hash")),
     )
     op.create_table(
@@ -138,7 +138,7 @@ def _of_campaigns_and_buyers() -> None:
         _moment("revenue_cents"),
         _moment("created_at"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_buyer_usage_snapshots")),
-        sa.UniqueConstraint("buyer_id", "snapshot_date", name=op.f("uq_buyer_usage_snapshots_buyer_id")),
+        sa.UniqueConstraint("buyer_id", "snapshot_date", name=op.f("uq_buyer_usage_snapshots_buyer_id_snapshot_date")),
         sqlite_autoincrement=True,
     )
     op.create_index(
