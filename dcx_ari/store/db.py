@@ -7,6 +7,7 @@ process committed in between. See https://www.sqlite.org/isolation.html and lang
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -100,6 +101,8 @@ class Database:
     where: str = field(default="")
     info: Mapping[str, Any] = field(default_factory=dict)
     """What every session carries in `session.info`, such as who acts."""
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a transaction of this process has committed rows for the outbox."""
     _writer: AsyncEngine = field(init=False)
 
     def __post_init__(self) -> None:
@@ -121,6 +124,8 @@ class Database:
             async with made as session, session.begin():
                 await session.connection()  # BEGIN now, not at the first statement
                 yield session
+            if made.info.get("outbox"):
+                self.told.set()
 
     @asynccontextmanager
     async def read_connection(self) -> AsyncIterator[AsyncConnection]:
