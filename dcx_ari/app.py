@@ -189,6 +189,8 @@ class Engine:
             registry=self.metrics.registry,
             more=self._more_routes(),
             public=(postbacks.PUBLIC,),
+            zone=settings.timezone,
+            home=settings.home,
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_ASK_S)
         await runner.setup()

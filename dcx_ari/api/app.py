@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from dcx_ari.api import calls, health, keys, rows
-from dcx_ari.api.context import CONTEXT, MAX_BODY, Context, Readiness
+from dcx_ari.api.context import CONTEXT, DEFAULT_ZONE, MAX_BODY, Context, Readiness
 from dcx_ari.api.middleware import around, authenticate, errors_as_json
 from dcx_ari.store.db import Database
 
@@ -26,18 +28,21 @@ def make_app(
     registry: CollectorRegistry | None = None,
     more: Iterable[AddRoutes] = (),
     public: tuple[str, ...] = (),
+    zone: str = DEFAULT_ZONE,
+    home: Path | None = None,
 ) -> web.Application:
     """The API over a migrated database.
 
     `readiness` says why calls cannot be taken (None: they can). `registry` is where metrics are kept. `more` adds
-    routes of parts that this package does not know; paths that begin with one of `public` need no key.
+    routes of parts that this package does not know; paths that begin with one of `public` need no key. `zone` is the
+    company's (IANA); `home` is where recordings are (None: there are none to give).
     """
     app = web.Application(
         middlewares=[around, errors_as_json, authenticate],
         client_max_size=MAX_BODY,
         handler_args={"max_line_size": 8190, "max_field_size": 8190},
     )
-    app[CONTEXT] = Context(database, readiness, registry or CollectorRegistry(), public)
+    app[CONTEXT] = Context(database, readiness, registry or CollectorRegistry(), public, ZoneInfo(zone), home)
     for add_routes in (health.add_routes, rows.add_routes, calls.add_routes, keys.add_routes, *more):
         add_routes(app)
     return app

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from aiohttp import web
@@ -21,16 +23,19 @@ Readiness = Callable[[], Awaitable[str | None]]
 """Returns None when calls can be taken, otherwise the reason why not."""
 
 MAX_BODY = 1024 * 1024
+DEFAULT_ZONE = "America/New_York"
 
 
 @dataclass(frozen=True)
 class Context:
-    """One application's parts."""
+    """One application's parts. `zone` is the company's, `home` where recordings are."""
 
     database: Database
     readiness: Readiness
     registry: CollectorRegistry
     public: tuple[str, ...] = ()
+    zone: ZoneInfo = ZoneInfo(DEFAULT_ZONE)
+    home: Path | None = None
     seconds: Histogram = field(init=False)
 
     def __post_init__(self) -> None:
