@@ -34,7 +34,7 @@ class Context:
     readiness: Readiness
     registry: CollectorRegistry
     public: tuple[str, ...] = ()
-    zone: ZoneInfo = ZoneInfo(DEFAULT_ZONE)
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo(DEFAULT_ZONE))
     home: Path | None = None
     seconds: Histogram = field(init=False)
 
