@@ -46,8 +46,9 @@ class Call(SQLModel, table=True):
         Index("ix_calls_log", "started_at", "status", "buyer_id"),
         Index("ix_calls_buyer", "buyer_id", "started_at"),
         Index("ix_calls_campaign", "campaign_id", "started_at"),
-        Index("ix_calls_source", "traffic_source_id", "started_at"),
+        Index("ix_calls_source", "traffic_source_id", "started_at", "number_id", "test"),  # all that its counts read
         Index("ix_calls_caller", "caller", "started_at"),
+        Index("ix_calls_flow", "flow_id", "started_at"),
         Index(
             "ix_calls_open",
             "worker",
@@ -73,6 +74,7 @@ class Call(SQLModel, table=True):
     group_id: int | None = Field(default=None)
     flow_id: int | None = Field(default=None)
     flow_version: int | None = Field(default=None)
+    flow_path: str | None = Field(default=None, sa_type=Text, description="Way through the flow: node:edge node:edge …")
     stage: str = Field(default="", description="Named stage, written before acting")
     stage_data: dict[str, Any] = json_field(dict[str, Any], "State that the stage needs", factory=dict)
     status: CallStatus = choice("RINGING", "Status")
