@@ -4,7 +4,6 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +16,7 @@ CALL = (
     *("buyer_id", "stage", "stage_data", "status", "failure_reason", "tags", "started_at", "answered_at"),
     *("connected_at", "ended_at", "talk_ms", "billable_ms", "ended_by", "cause", "revenue_cents", "payout_cents"),
     *("cost_cents", "converted", "converted_at", "source_converted", "decision", "config_version", "sip_call_id"),
-    *("headers", "local_day", "local_hour", "local_weekday", "local_minute"),
+    *("headers", "local_day", "local_hour", "local_weekday", "local_minute", "caller_city", "outcome"),
 )
 LEG = (
     *("id", "call_id", "buyer_id", "trunk_id", "endpoint", "position", "dialled_at", "ringing_at", "answered_at"),
@@ -31,14 +30,8 @@ _ZONE = ZoneInfo("America/New_York")  # the default of DCX_TIMEZONE
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _STATES = "CA TX FL NY PA IL OH GA NC MI NJ VA WA AZ MA TN IN MO MD WI".split(" ")  # noqa: SIM905
 _CITIES = (
-    "Los Angeles, CA",
-    "Houston, TX",
-    "Miami, FL",
-    "New York",
-    "Erie, PA",
-    "Chicago, IL",
-    "Dayton, OH",
-    "Macon, GA",
+    *("Los Angeles, CA", "Houston, TX", "Miami, FL", "New York"),
+    *("Erie, PA", "Chicago, IL", "Dayton, OH", "Macon, GA"),
 )
 # Calls by hour of the day, UTC: the working day of the United States.
 _HOURS = (6, 4, 2, 1, 1, 0, 0, 0, 0, 1, 2, 4, 8, 16, 24, 28, 30, 30, 30, 28, 26, 22, 14, 9)
@@ -97,7 +90,6 @@ def _call(batch: Batch, rng: random.Random, at: int) -> None:
     cost = -(-talk * 90 // 6_000_000)
     status, reason, cause = ("COMPLETED", None, 16) if sold else rng.choice(_UNSOLD)
     routed = status != "BLOCKED"
-    day, hour, weekday = _clock(at // 3_600_000)
     if routed:
         result = ("answered", "busy", "no_answer")[0 if sold else 1 + (cause != 17)]
         talked = (dialled + 700, answered, answered, ended) if sold else (dialled + 700, None, None, ended)
@@ -121,15 +113,9 @@ def _call(batch: Batch, rng: random.Random, at: int) -> None:
             *(price if converted else 0, 800 if paid else 0, cost, converted),
             *(answered + 90_000 if converted else None, paid, _decision(call_id, caller, buyer) if routed else None),
             *(12, call_id[::-1], "{}", *local_time(at, _ZONE)),
+            *(_CITIES[number % 8] if state else None, "sale" if paid and talk % 4 == 0 else None),
         )
     )
-
-
-@lru_cache(maxsize=4_000)
-def _clock(hour: int) -> tuple[int, int, int]:
-    """Day, hour and weekday of the company's clock in an hour since the epoch."""
-    here = local_time(hour * 3_600_000, ZoneInfo("America/New_York"))
-    return here.day, here.hour, here.weekday
 
 
 def _decision(call_id: str, caller: str, buyer: int) -> str:
