@@ -10,6 +10,7 @@ branch_labels = None
 depends_on = None
 
 JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+CALLS_OF_SOURCE = ["traffic_source_id", "started_at"]
 CAMPAIGN_SWITCHES = ("enable_public_posting", "enable_public_list_view")
 TABLES = (
     "contacts",
@@ -25,6 +26,8 @@ TABLES = (
 def upgrade() -> None:
     for name in CAMPAIGN_SWITCHES:
         op.add_column("campaigns", sa.Column(name, sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.drop_index("ix_calls_source", table_name="calls")
+    op.create_index("ix_calls_source", "calls", [*CALLS_OF_SOURCE, "number_id", "test"], unique=False)
     _contacts_and_tags()
     _saved_views()
     _of_campaigns_and_buyers()
@@ -149,5 +152,7 @@ def _of_campaigns_and_buyers() -> None:
 def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table)
+    op.drop_index("ix_calls_source", table_name="calls")
+    op.create_index("ix_calls_source", "calls", CALLS_OF_SOURCE, unique=False)
     for name in CAMPAIGN_SWITCHES:
         op.drop_column("campaigns", name)
