@@ -240,6 +240,31 @@ _ALL = (
         check=checks.check_member,
         empty="dcx groups attach GROUP --buyer NAME",
     ),
+    Resource(
+        "contacts",
+        "contact",
+        "People behind callers' numbers.",
+        m.Contact,
+        m.ContactFields,
+        "contacts",
+        "phone_number",
+        ("phone_number", "first_name", "last_name", "company", "tags"),
+        key="phone_number",
+        routing=False,
+        empty="dcx contacts add +15551234567 --first-name Ann",
+    ),
+    Resource(
+        "call-tags",
+        "call tag",
+        "Tags that people put on calls.",
+        m.CallTag,
+        m.CallTagFields,
+        "call-tags",
+        "name",
+        ("name", "color"),
+        routing=False,
+        empty="dcx call-tags add follow-up --color '#ff8800'",
+    ),
 )
 
 RESOURCES: Mapping[str, Resource] = MappingProxyType({resource.name: resource for resource in _ALL})
