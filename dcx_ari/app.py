@@ -29,6 +29,7 @@ from dcx_ari.configuration import Configuration
 from dcx_ari.decide.periods import zone_of
 from dcx_ari.desk import StoreDesk
 from dcx_ari.flows.inbound import inbound
+from dcx_ari.jobs import Jobs
 from dcx_ari.lifecycle import StoreLifecycle
 from dcx_ari.media.recording import Monitor, StereoRecorder
 from dcx_ari.media.speech import FliteSpeech
@@ -43,6 +44,7 @@ from dcx_ari.store.journal import Journal
 from dcx_ari.store.ledger import Ledger, open_ledger
 from dcx_ari.store.ledger.rows import WriteRows
 from dcx_ari.store.migrate import migrate
+from dcx_ari.timetable import Parts, jobs_of
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +122,8 @@ class Engine:
             ),
         )
         self._now_ms = clock
+        parts = Parts(settings, database, ledger, self.desk.snapshot, clock)
+        self.jobs = Jobs(database, settings.app_name, jobs_of(parts), clock=clock)
         self._transport = outside.transport
         self._serving = asyncio.Event()
         exchange = self.exchange
@@ -180,6 +184,7 @@ class Engine:
             yield "connection", self._transport.watch()
         yield "configuration", self.configuration.watch()
         yield "housekeeping", self._keep_house()
+        yield "jobs", self.jobs.run()
 
     async def _serve_api(self) -> None:
         settings = self.settings

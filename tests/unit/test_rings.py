@@ -57,7 +57,7 @@ RINGS = (
     _ring(
         "dcx_ari/store",
         "dcx_ari.store dcx_ari.decide dcx_ari.call.leg dcx_ari.call.ports dcx_ari.call.tasks dcx_ari.ari.trunks",
-        "alembic annotated_types msgspec phonenumbers pydantic sqlalchemy sqlmodel",
+        "alembic annotated_types email_validator msgspec phonenumbers pydantic sqlalchemy sqlmodel",
     ),
     _ring(
         "dcx_ari/services",

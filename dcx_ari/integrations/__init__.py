@@ -1,0 +1,1 @@
+"""What DCX talks to over the network: mail, webhooks, Slack."""

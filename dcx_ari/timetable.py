@@ -1,0 +1,39 @@
+"""What runs when: every job of the house, in one list. A new one is a line in `jobs_of`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dcx_ari.decide.snapshot import Snapshot
+from dcx_ari.jobs import Job
+from dcx_ari.settings import Settings
+from dcx_ari.store import leases
+from dcx_ari.store.db import Database
+from dcx_ari.store.ledger import Ledger
+
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What jobs work with. `now_ms` is the engine's clock, `snapshot` the configuration as of now."""
+
+    settings: Settings
+    database: Database
+    ledger: Ledger
+    snapshot: Callable[[], Snapshot]
+    now_ms: Callable[[], int]
+
+
+def jobs_of(parts: Parts) -> list[Job]:
+    """`Job(name, run)`: `run(now)` is awaited when due and returns the next due time, both epoch ms; see `jobs.Job`."""
+
+    async def forget_claims(now: int) -> int:
+        async with parts.database.write() as session:
+            await leases.forget_claims(session, now)
+        return now + _HOUR_MS
+
+    return [
+        Job("claims", forget_claims),
+    ]
