@@ -151,7 +151,13 @@ async def check_number(session: AsyncSession, values: Mapping[str, Any], row_id:
 
 
 async def _check_number_limit(session: AsyncSession, source_id: int | None, row_id: int | None) -> None:
-    source = await session.get(m.TrafficSource, source_id) if source_id is not None else None
+    if source_id is None:
+        return
+    old = await session.get(m.Number, row_id) if row_id is not None else None
+    if old is not None and old.traffic_source_id == source_id:
+        return  # it stays where it is, even if the limit was lowered below what is there
+    # Locked, so that of two who assign at once the second sees what the first did.
+    source = await session.get(m.TrafficSource, source_id, with_for_update=True, populate_existing=True)
     if source is None or source.number_limit is None:
         return
     others = select(func.count()).where(col(m.Number.traffic_source_id) == source_id, col(m.Number.id) != (row_id or 0))

@@ -17,7 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from dcx_ari.services.errors import Invalid, UnknownKey
 from dcx_ari.services.find import find_id, names_of
 from dcx_ari.services.parse import suggest
-from dcx_ari.services.render import render
+from dcx_ari.services.render import extra, render
 from dcx_ari.services.resources import RESOURCES, Resource, ref_name
 from dcx_ari.store.fields import moment
 from dcx_ari.store.types import Json
@@ -66,7 +66,7 @@ async def list_rows(session: AsyncSession, resource: Resource, query: Query) -> 
     names = await names_of(session, resource, rows)
     cursor = encode_cursor(getattr(rows[-1], column.key), rows[-1].id) if more else None
     more_of = await resource.more(session, rows) if resource.more is not None else {}
-    items = [{**render(resource, row, names), **more_of.get(row.id, {})} for row in rows]
+    items = [{**render(resource, row, names), **extra(more_of.get(row.id, {}))} for row in rows]
     return Page(items, cursor, total)
 
 

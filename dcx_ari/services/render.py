@@ -29,6 +29,11 @@ def plain(name: str, value: Any) -> Any:
     return value
 
 
+def extra(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that are no columns (`Resource.more`), as JSON values."""
+    return {name: plain(name, value) for name, value in values.items()}
+
+
 def render(resource: Resource, row: ConfigRow, names: Mapping[str, Mapping[int, str]]) -> dict[str, Any]:
     """All columns of a row, with the key of each row it points at beside the id."""
     shown: dict[str, Any] = {"id": row.id}

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from sqlmodel import SQLModel
 
-from dcx_ari.services import checks, documents
+from dcx_ari.services import call_counts, checks, documents
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
 
@@ -121,8 +121,9 @@ _ALL = (
         m.TrafficSourceFields,
         "traffic-sources",
         "name",
-        ("name", "channel", "supplier", "status", "daily_call_cap", "monthly_call_cap", "number_limit"),
+        ("name", "channel", "company", "status", "number_limit", "call_count", "recent_call_count", "last_call_at"),
         aliases=("sources",),
+        more=call_counts.of_sources,
         empty="dcx sources add NAME",
     ),
     Resource(

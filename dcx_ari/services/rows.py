@@ -20,7 +20,7 @@ from dcx_ari.services import audit
 from dcx_ari.services.errors import Conflict, Invalid, Stale
 from dcx_ari.services.find import find, names_of, resolve_refs
 from dcx_ari.services.parse import check_names, check_text, parse_fields
-from dcx_ari.services.render import render
+from dcx_ari.services.render import extra, render
 from dcx_ari.services.resources import RESOURCES, Resource
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
@@ -34,7 +34,7 @@ async def get(session: AsyncSession, resource: Resource, key: str | int) -> dict
 async def shown(session: AsyncSession, resource: Resource, row: ConfigRow) -> dict[str, Any]:
     made = render(resource, row, await names_of(session, resource, [row]))
     if resource.more is not None and row.id is not None:
-        made.update((await resource.more(session, [row])).get(row.id, {}))
+        made.update(extra((await resource.more(session, [row])).get(row.id, {})))
     return made
 
 
