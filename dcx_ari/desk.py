@@ -89,7 +89,7 @@ class StoreDesk:
     def records(self, call: Call) -> bool:
         snapshot = self.snapshot()
         number = snapshot.number(call.facts.dialled)
-        if number is None:
+        if number is None or call.tags.get("consent") == "refused":
             return False
         if number.record is not None:
             return number.record
@@ -115,6 +115,7 @@ class StoreDesk:
             connections=connections,
             holds_taken=account.decision is not None,
             zip_code=call.tags.get("zip") or None,
+            consents=frozenset({call.tags.get("consent", "")}) & {"verbal", "written"},
             is_test=call.facts.test,
         )
         counters = await self._ledger.usage()

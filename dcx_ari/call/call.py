@@ -44,6 +44,10 @@ class Call:
         self.bridges: dict[str, bool] = {}  # id → exists in Asterisk
         self.tags: dict[str, str] = {}
         self.stage_name = "arrived"
+        self.flow_id: int | None = None
+        self.flow_version: int | None = None
+        self.node: str | None = None  # of its flow, where the call is
+        self.path = ""  # through the flow: "node:edge node:edge node"
         self.hangup_cause: int = Cause.NORMAL
         self.failure_reason: str | None = None
         self.ended_by: str | None = None
@@ -83,12 +87,19 @@ class Call:
         """Name where the call is with the next group commit: for stages that Asterisk itself shows."""
         now = self.ports.now_ms()
         self.stage_name = name
+        if self.node is not None:
+            state = {"node": self.node, **state}
         self.ports.journal.update(self.id, stage=name, stage_data=state)
         self.ports.journal.event(self.id, now, "stage", {"stage": name, **state})
 
     def note(self, kind: str, /, **data: Any) -> None:
         """Add to the call's history."""
         self.ports.journal.event(self.id, self.ports.now_ms(), kind, data)
+
+    def tag(self, **values: str) -> None:
+        """Set tags: facts that travel with the call, to routing filters, whispers and its row."""
+        self.tags.update(values)
+        self.ports.journal.update(self.id, tags=dict(self.tags))
 
     def nudge(self) -> None:
         """State was changed from outside of an event: let the waiting verbs look at it."""

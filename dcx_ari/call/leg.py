@@ -41,6 +41,8 @@ class Leg:
     cancelled: bool = False
     failed: LegResult | None = None
     digits: deque[str] = field(default_factory=deque)
+    pressed: int = 0  # digits in all, also those taken already
+    surplus: tuple[str, int] | None = None  # a key that ends an entry which is complete without it, until when
     dialled_at: int | None = None
     ringing_at: int | None = None
     answered_at: int | None = None
@@ -86,7 +88,7 @@ class Leg:
             case ev.ChannelStateChange():
                 self._on_state(event.channel.state, now_ms)
             case ev.ChannelDtmfReceived():
-                self.digits.append(event.digit)
+                self._on_digit(event.digit, now_ms)
             case ev.ChannelHangupRequest():
                 if event.cause and event.cause != _LOCAL_HANGUP:
                     self.asked_cause = event.cause
@@ -98,6 +100,12 @@ class Leg:
                 self.end(Ended(event.cause, event.tech_cause), now_ms)
             case _:
                 pass
+
+    def _on_digit(self, digit: str, now_ms: int) -> None:
+        self.pressed += 1
+        surplus, self.surplus = self.surplus, None
+        if surplus is None or surplus[0] != digit or now_ms > surplus[1]:
+            self.digits.append(digit)
 
     def _on_state(self, state: str, now_ms: int) -> None:
         if state == "Ringing":

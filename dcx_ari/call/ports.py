@@ -123,9 +123,68 @@ class Desk(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What an outside system is asked over HTTP. `body` is sent as JSON; None sends none."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: Any
+    timeout_s: float
+
+
+class WebFailed(Exception):
+    """No answer that can be used; the message says why in a few words, without what was asked."""
+
+
+class Web(Protocol):
+    async def ask(self, question: Question) -> Any:
+        """The JSON of a 200 answer of at most 64 KiB. Redirects are not followed, inner addresses not asked.
+
+        Raises `WebFailed`.
+        """
+        ...
+
+
+class PromptMissing(Exception):
+    """There is no prompt of that name, or its file cannot be played."""
+
+
+class Prompts(Protocol):
+    async def media(self, name: str) -> str:
+        """The ARI media URI of an uploaded prompt. Raises `PromptMissing`."""
+        ...
+
+
+class Callbacks(Protocol):
+    async def request(self, call: Call, number: str, due_at: int) -> bool:
+        """Keep the caller's wish to be called back at `number` from `due_at` (epoch ms) on; False if that failed."""
+        ...
+
+
+class Absent:
+    """Stands for a part of the shell that is not there: a web, prompts and callbacks that always fail."""
+
+    async def ask(self, question: Question) -> Any:
+        raise WebFailed("webhooks are not available here")
+
+    async def media(self, name: str) -> str:
+        raise PromptMissing(f"no prompt {name!r}: uploaded prompts are not available here")
+
+    async def request(self, call: Call, number: str, due_at: int) -> bool:
+        return False
+
+
+_ABSENT = Absent()
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     journal: Journal
     speech: Speech
     recorder: Recorder
     now_ms: Callable[[], int]
     desk: Desk
+    web: Web = _ABSENT
+    prompts: Prompts = _ABSENT
+    callbacks: Callbacks = _ABSENT
