@@ -6,6 +6,7 @@ from dcx_ari.store.models.audit import AuditEntry, AuditHead
 from dcx_ari.store.models.base import default_in_database
 from dcx_ari.store.models.buyers import Buyer, BuyerFields
 from dcx_ari.store.models.call_log import CallNote, CarrierLookup, LegalHold
+from dcx_ari.store.models.call_session_tags import CallSessionTag
 from dcx_ari.store.models.call_tags import CallTag, CallTagFields
 from dcx_ari.store.models.callbacks import Callback, CallbackFields
 from dcx_ari.store.models.calls import Call, CallEvent, DecisionTables, Leg, Recording
@@ -53,6 +54,11 @@ TABLES = (
     "legs",
     "call_events",
     "recordings",
+    "call_notes",
+    "legal_holds",
+    "carrier_lookups",
+    "callback_requests",
+    "recording_retention_rules",
     "webhook_endpoints",
     "outbox",
     "outbox_attempts",
@@ -61,6 +67,7 @@ TABLES = (
     "job_runs",
     "contacts",
     "call_tags",
+    "call_session_tags",
     "saved_views",
     "buyer_usage_snapshots",
     "campaign_keys",
@@ -83,6 +90,7 @@ __all__ = [
     "Call",
     "CallEvent",
     "CallNote",
+    "CallSessionTag",
     "CallTag",
     "CallTagFields",
     "Callback",

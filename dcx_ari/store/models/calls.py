@@ -30,6 +30,14 @@ Direction = Literal["inbound", "outbound"]
 EndedBy = Literal["caller", "buyer", "system"]
 RecordingState = Literal["recording", "processing", "ready", "failed"]
 
+LOGGED = (
+    *("started_at", "id", "status", "buyer_id", "campaign_id", "traffic_source_id", "number_id", "group_id"),
+    *("caller", "caller_state", "caller_city", "direction", "converted", "test", "talk_ms"),
+    *("revenue_cents", "payout_cents", "cost_cents", "connected_at", "ended_at"),
+    *("local_day", "local_hour", "local_weekday", "local_minute", "failure_reason", "outcome"),
+)
+"""What lists are filtered and reports summed by, in one index: the rows themselves, 2.5 kB each, are not read."""
+
 
 def _moment(description: str) -> Any:
     return Field(default=None, sa_type=Millis, description=f"{description}, epoch ms")
@@ -43,7 +51,7 @@ class Call(SQLModel, table=True):
         one_of("status", CallStatus),
         one_of("direction", Direction),
         one_of("ended_by", EndedBy),
-        Index("ix_calls_log", "started_at", "status", "buyer_id"),
+        Index("ix_calls_log", *LOGGED),
         Index("ix_calls_buyer", "buyer_id", "started_at"),
         Index("ix_calls_campaign", "campaign_id", "started_at"),
         Index("ix_calls_source", "traffic_source_id", "started_at", "number_id", "test"),  # all that its counts read

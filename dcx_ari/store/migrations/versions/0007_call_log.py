@@ -18,6 +18,12 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 WHOLE_NUMBERS = ("local_day", "local_hour", "local_weekday", "local_minute")
 TEXTS = {"calls": ("caller_city", "outcome"), "recordings": ("delete_reason",)}
 MOMENTS = ("deleting_at", "deleted_at")
+LOGGED = (
+    *("started_at", "id", "status", "buyer_id", "campaign_id", "traffic_source_id", "number_id", "group_id"),
+    *("caller", "caller_state", "caller_city", "direction", "converted", "test", "talk_ms"),
+    *("revenue_cents", "payout_cents", "cost_cents", "connected_at", "ended_at"),
+    *("local_day", "local_hour", "local_weekday", "local_minute", "failure_reason", "outcome"),
+)
 TABLES = (
     "call_session_tags",
     "call_notes",
@@ -36,7 +42,9 @@ def upgrade() -> None:
     for table, names in TEXTS.items():
         for name in names:
             op.add_column(table, sa.Column(name, sa.String(), nullable=True))
-    write_local_times(op.get_bind(), ZoneInfo(company_zone()))
+    write_local_times(op.get_bind(), ZoneInfo(company_zone()))  # by the index as it was
+    op.drop_index("ix_calls_log", "calls")
+    op.create_index("ix_calls_log", "calls", LOGGED, unique=False)
     _said_of_calls()
     _callbacks()
     op.create_table(
@@ -156,6 +164,8 @@ def _callbacks() -> None:
 def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table)
+    op.drop_index("ix_calls_log", "calls")
+    op.create_index("ix_calls_log", "calls", ["started_at", "status", "buyer_id"], unique=False)
     for name in (*WHOLE_NUMBERS, *TEXTS["calls"]):
         op.drop_column("calls", name)
     for name in (*MOMENTS, *TEXTS["recordings"]):
