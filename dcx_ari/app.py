@@ -90,7 +90,10 @@ class EngineFailed(Exception):
 
 
 class Engine:
-    """One worker: the exchange, its store, and the API in front of it. Made by `engine`."""
+    """One worker: the exchange, its store, and the API in front of it. Made by `engine`.
+
+    `jobs` False: leave the work that one process does for all to others.
+    """
 
     def __init__(
         self,
@@ -99,6 +102,8 @@ class Engine:
         ledger: Ledger,
         outside: Outside,
         clock: Callable[[], int] = now_ms,
+        *,
+        jobs: bool = True,
     ) -> None:
         self.settings = settings
         self.database = database
@@ -124,6 +129,7 @@ class Engine:
         self._now_ms = clock
         parts = Parts(settings, database, ledger, self.desk.snapshot, clock)
         self.jobs = Jobs(database, settings.app_name, jobs_of(parts), clock=clock)
+        self._with_jobs = jobs
         self._transport = outside.transport
         self._serving = asyncio.Event()
         exchange = self.exchange
@@ -184,7 +190,8 @@ class Engine:
             yield "connection", self._transport.watch()
         yield "configuration", self.configuration.watch()
         yield "housekeeping", self._keep_house()
-        yield "jobs", self.jobs.run()
+        if self._with_jobs:
+            yield "jobs", self.jobs.run()
 
     async def _serve_api(self) -> None:
         settings = self.settings

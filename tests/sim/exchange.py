@@ -110,7 +110,7 @@ class Exchange:
 
 
 @asynccontextmanager
-async def exchange(home: Path, **campaign: Any) -> AsyncIterator[Exchange]:
+async def exchange(home: Path, *, jobs: bool = False, **campaign: Any) -> AsyncIterator[Exchange]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         api_port = probe.getsockname()[1]
@@ -124,7 +124,7 @@ async def exchange(home: Path, **campaign: Any) -> AsyncIterator[Exchange]:
 
     ledger = open_ledger(settings.database_url, worker=settings.app_name, clock=clock)
     fake, voice = FakeAsterisk(settings.app_name, latency_s=0.001), Voice()
-    engine = Engine(settings, database, ledger, Outside(fake, Tape(), voice, home), clock)
+    engine = Engine(settings, database, ledger, Outside(fake, Tape(), voice, home), clock, jobs=jobs)
     stop = asyncio.Event()
     try:
         await engine.configuration.load()
