@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from dcx_ari.api import calls, health, keys, rows
+from dcx_ari.api import access, calls, health, keys, rows
 from dcx_ari.api.context import CONTEXT, DEFAULT_ZONE, MAX_BODY, Context, Readiness
-from dcx_ari.api.middleware import around, authenticate, errors_as_json
+from dcx_ari.api.middleware import around, common_headers, errors_as_json
+from dcx_ari.services.gate import Gate
+from dcx_ari.services.holder import Network
 from dcx_ari.store.db import Database
 
 AddRoutes = Callable[[web.Application], None]
@@ -30,19 +32,26 @@ def make_app(
     public: tuple[str, ...] = (),
     zone: str = DEFAULT_ZONE,
     home: Path | None = None,
+    proxies: tuple[Network, ...] = (),
+    gate: Gate | None = None,
 ) -> web.Application:
     """The API over a migrated database.
 
     `readiness` says why calls cannot be taken (None: they can). `registry` is where metrics are kept. `more` adds
     routes of parts that this package does not know; paths that begin with one of `public` need no key. `zone` is the
-    company's (IANA); `home` is where recordings are (None: there are none to give).
+    company's (IANA); `home` is where recordings are (None: there are none to give). `proxies` are
+    believed what they say in X-Forwarded-For.
     """
     app = web.Application(
-        middlewares=[around, errors_as_json, authenticate],
+        middlewares=[around, errors_as_json, access.authenticate],
         client_max_size=MAX_BODY,
         handler_args={"max_line_size": 8190, "max_field_size": 8190},
     )
     app[CONTEXT] = Context(database, readiness, registry or CollectorRegistry(), public, ZoneInfo(zone), home)
+    app[access.GATE] = gate or Gate(database)
+    app[access.PROXIES] = proxies
+    app.cleanup_ctx.append(access.keep_gate)
+    app.on_response_prepare.extend((common_headers, access.limit_headers))
     for add_routes in (health.add_routes, rows.add_routes, calls.add_routes, keys.add_routes, *more):
         add_routes(app)
     return app

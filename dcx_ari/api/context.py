@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from dcx_ari.services.audit import SYSTEM, Actor
 from dcx_ari.services.errors import Invalid
-from dcx_ari.services.keys import Holder
+from dcx_ari.services.holder import Holder
 from dcx_ari.services.listing import Page, Query
 from dcx_ari.store.db import Database, Session
 
@@ -50,6 +50,7 @@ class Context:
 
 CONTEXT: web.AppKey[Context] = web.AppKey("dcx_context", Context)
 HOLDER = web.RequestKey("dcx_holder", Holder)
+ADDRESS = web.RequestKey("dcx_address", str)
 REQUEST_ID = web.RequestKey("dcx_request_id", str)
 
 
@@ -66,8 +67,8 @@ def actor(request: web.Request) -> Actor:
     """Who asks, for the audit log."""
     found = request.get(HOLDER)
     if found is None:
-        return replace(SYSTEM, address=request.remote)
-    return Actor("key", str(found.id), found.name, request.remote)
+        return replace(SYSTEM, address=request.get(ADDRESS) or None)
+    return Actor(found.kind, str(found.id), found.name, request.get(ADDRESS) or None)
 
 
 @asynccontextmanager

@@ -25,6 +25,10 @@ class UnknownKey(Refused):
     """A query names a filter or a column that does not exist."""
 
 
+class Forbidden(Refused):
+    """The asker may not do this, whatever the row."""
+
+
 class NotFound(Refused):
     """There is no such row."""
 

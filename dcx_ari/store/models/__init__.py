@@ -26,6 +26,7 @@ from dcx_ari.store.models.states import StateRule, StateRuleFields
 from dcx_ari.store.models.suppressions import Suppression, SuppressionFields
 from dcx_ari.store.models.trunks import Trunk, TrunkFields
 from dcx_ari.store.models.usage_snapshots import BuyerUsageSnapshot
+from dcx_ari.store.models.users import AccessRole, Company, Invitation, NotificationPreference, User, UserSession
 from dcx_ari.store.models.velocity import VelocityRule, VelocityRuleFields
 from dcx_ari.store.models.versions import ConfigVersion
 from dcx_ari.store.models.views import SavedView, SavedViewFields
@@ -48,6 +49,12 @@ TABLES = (
     "api_keys",
     "audit_entries",
     "audit_head",
+    "roles",
+    "users",
+    "user_sessions",
+    "invitations",
+    "notification_preferences",
+    "company_settings",
     "config_version",
     "calls",
     "decision_tables",
@@ -77,6 +84,7 @@ TABLES = (
 
 __all__ = [
     "TABLES",
+    "AccessRole",
     "ApiKey",
     "AuditEntry",
     "AuditHead",
@@ -102,17 +110,20 @@ __all__ = [
     "CampaignKey",
     "CarrierLookup",
     "Claim",
+    "Company",
     "ConfigVersion",
     "Contact",
     "ContactFields",
     "DecisionTables",
     "Flow",
     "FlowFields",
+    "Invitation",
     "JobRun",
     "KeyKind",
     "Lease",
     "Leg",
     "LegalHold",
+    "NotificationPreference",
     "Number",
     "NumberFields",
     "OutboxAttempt",
@@ -132,6 +143,8 @@ __all__ = [
     "TrafficSourceFields",
     "Trunk",
     "TrunkFields",
+    "User",
+    "UserSession",
     "VelocityRule",
     "VelocityRuleFields",
     "WebhookEndpoint",
