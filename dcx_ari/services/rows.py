@@ -204,7 +204,11 @@ async def _changed(session: AsyncSession, resource: Resource, at_ms: int) -> Non
         await session.flush()
     except IntegrityError as error:
         raise Conflict("row", f"clashes with another row: {str(error.orig).splitlines()[0]}") from None
-    if not resource.routing:
-        return
-    row = m.ConfigVersion
-    await session.exec(update(row).values(version=row.version + 1, updated_at=at_ms))
+    await count_up(session, resource, at_ms)
+
+
+async def count_up(session: AsyncSession, resource: Resource, at_ms: int) -> None:
+    """The configuration has a new version, if routing depends on rows of this kind."""
+    if resource.routing:
+        row = m.ConfigVersion
+        await session.exec(update(row).values(version=row.version + 1, updated_at=at_ms))
