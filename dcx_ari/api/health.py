@@ -4,19 +4,57 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from dcx_ari.api.context import answer, context
+from dcx_ari.api.routes import Route, declare
 from dcx_ari.store.errors import StoreError
 
 _PING_S = 2.0
 
 
+class Health(msgspec.Struct, kw_only=True, omit_defaults=True):
+    status: str
+    reason: str | None = None
+
+
 def add_routes(app: web.Application) -> None:
-    app.router.add_get("/health", _health)
-    app.router.add_get("/ready", _ready)
-    app.router.add_get("/metrics", _metrics)
+    declare(
+        app,
+        [
+            Route(
+                method="GET",
+                path="/health",
+                handler=_health,
+                summary="Is it alive",
+                permission=None,
+                tag="Health",
+                answer=Health,
+            ),
+            Route(
+                method="GET",
+                path="/ready",
+                handler=_ready,
+                summary="Can it take calls",
+                permission=None,
+                tag="Health",
+                answer=Health,
+                refuses=(503,),
+            ),
+            Route(
+                method="GET",
+                path="/metrics",
+                handler=_metrics,
+                summary="How it is doing, for Prometheus",
+                permission=None,
+                tag="Health",
+                answer={"type": "string"},
+                media="text/plain",
+            ),
+        ],
+    )
 
 
 async def _health(_request: web.Request) -> web.Response:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from aiohttp import web
 
 from dcx_ari.api.context import answer
+from dcx_ari.api.routes import Route, declare
 from dcx_ari.services.postbacks import Answer, PostbackRefused
 
 PUBLIC = "/api/postbacks/"
@@ -14,6 +16,16 @@ HEADER = "X-DCX-Signature"
 
 Receive = Callable[[str, str, bytes], Awaitable[Answer]]
 """Books what (call key, signature, body) say. Raises PostbackRefused."""
+
+
+class Booked(msgspec.Struct):
+    """What the report did, and the call's revenue after it."""
+
+    status: str
+    call_id: str
+    revenue_cents: int
+    late: bool
+    over_cap: bool
 
 
 def routes(receive: Receive) -> Callable[[web.Application], None]:
@@ -28,6 +40,21 @@ def routes(receive: Receive) -> Callable[[web.Application], None]:
         return answer(done.as_json())
 
     def add_routes(app: web.Application) -> None:
-        app.router.add_post(f"{PUBLIC}{{call_key}}", handle)
+        declare(
+            app,
+            [
+                Route(
+                    method="POST",
+                    path=f"{PUBLIC}{{call_key}}",
+                    handler=handle,
+                    summary="A buyer reports what a call was worth; the body is signed",
+                    permission=None,
+                    tag="Postbacks",
+                    body={"type": "object"},
+                    answer=Booked,
+                    refuses=(401, 404, 409, 410),
+                )
+            ],
+        )
 
     return add_routes

@@ -16,6 +16,7 @@ SELF = "self"
 
 FIXED: Mapping[str, str] = {
     "calls.view": "See the call log.",
+    "calls.explain": "Why a call went where it went: names every buyer and price.",
     "calls.edit": "Tags, notes, outcomes, callbacks; pause a recording.",
     "calls.place": "Place calls: test calls, retries.",
     "calls.recording.listen": "Hear and fetch recordings.",
@@ -36,7 +37,7 @@ BUILT_IN: Mapping[str, tuple[str, ...]] = {
         *("calls.view", "calls.edit", "calls.recording.listen", "live.view"),
         *("campaigns.read", "numbers.read", "schedules.read", "contacts.*"),
     ),
-    "viewer": ("*.read", "calls.view", "reports.view", "live.view", "billing.view"),
+    "viewer": ("*.read", "calls.view", "calls.explain", "reports.view", "live.view", "billing.view"),
 }
 """The roles that are always there."""
 
