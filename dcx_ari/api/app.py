@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from dcx_ari.api import access, calls, health, keys, rows
+from dcx_ari.api import access, calls, health, keys, objects, rows
 from dcx_ari.api.context import CONTEXT, DEFAULT_ZONE, MAX_BODY, Context, Readiness
 from dcx_ari.api.middleware import around, common_headers, errors_as_json
 from dcx_ari.services.gate import Gate
@@ -52,6 +52,13 @@ def make_app(
     app[access.PROXIES] = proxies
     app.cleanup_ctx.append(access.keep_gate)
     app.on_response_prepare.extend((common_headers, access.limit_headers))
-    for add_routes in (health.add_routes, rows.add_routes, calls.add_routes, keys.add_routes, *more):
+    for add_routes in (
+        health.add_routes,
+        rows.add_routes,
+        calls.add_routes,
+        keys.add_routes,
+        objects.add_routes,
+        *more,
+    ):
         add_routes(app)
     return app

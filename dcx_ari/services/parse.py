@@ -6,8 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-from sqlmodel import SQLModel
+from pydantic import BaseModel, ValidationError
 
 from dcx_ari.services.errors import Invalid
 from dcx_ari.services.resources import Resource
@@ -31,7 +30,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f": did you mean {close[0]}?" if close else ""
 
 
-def parse_fields(fields: type[SQLModel], values: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
+def parse_fields(fields: type[BaseModel], values: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
     """Typed values for all fields. `strict`: JSON types count (the API); otherwise text is read (the CLI).
 
     Raises Invalid.

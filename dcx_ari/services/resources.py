@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from sqlmodel import SQLModel
 
-from dcx_ari.services import call_counts, checks, documents
+from dcx_ari.services import call_counts, campaign_keys, checks, documents
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
 
@@ -111,6 +111,7 @@ _ALL = (
         ("name", "vertical", "status", "strategy", "flow", "record"),
         refs={"flow_id": "flows", "schedule_id": "schedules"},
         copies={"campaign-buyers": "campaign_id"},
+        more=campaign_keys.of_campaigns,
         empty="dcx campaigns add NAME",
     ),
     Resource(

@@ -1,0 +1,12 @@
+"""What each kind of row has of its own, beside what all kinds have (`api.rows`)."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from dcx_ari.api import campaigns, leads, sources
+
+
+def add_routes(app: web.Application) -> None:
+    for part in (campaigns, leads, sources):
+        part.add_routes(app)
