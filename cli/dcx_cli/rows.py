@@ -14,7 +14,7 @@ from dcx_ari.services.hints import hints
 from dcx_ari.services.listing import MAX_LIMIT, Query, list_rows
 from dcx_ari.services.resources import RESOURCES, Resource
 from dcx_ari.store.db import Database
-from dcx_cli import links, show
+from dcx_cli import extras, links, show
 from dcx_cli.main import new_app
 from dcx_cli.options import Json, parameters, signed, values_of
 from dcx_cli.work import run
@@ -43,6 +43,7 @@ def build(name: str) -> typer.Typer:
     for command, function, text in commands:
         app.command(command, help=text)(function)
     links.add_commands(app, resource)
+    extras.add_commands(app, name)
     return app
 
 

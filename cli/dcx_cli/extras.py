@@ -1,0 +1,22 @@
+"""Commands that only some kinds of rows have, beside those that all have (`dcx_cli.rows`).
+
+A file per kind, with `add_commands(app)`; loaded when that kind's commands are.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import typer
+
+_FILES = {
+    "campaigns": "dcx_cli.campaigns",
+    "sources": "dcx_cli.sources",
+    "schedules": "dcx_cli.schedules",
+}
+"""Name of the kind -> its file."""
+
+
+def add_commands(app: typer.Typer, kind: str) -> None:
+    if kind in _FILES:
+        importlib.import_module(_FILES[kind]).add_commands(app)
