@@ -44,6 +44,9 @@ class Settings:
     external_address: str = ""
     fallback_number: str = ""
     fallback_trunk: str = ""
+    smtp_url: str = field(default="", repr=False)
+    mail_from: str = ""
+    webhook_allow: str = ""
 
     @property
     def rtp_range(self) -> tuple[int, int]:
@@ -117,5 +120,30 @@ def _check(settings: Settings) -> None:
         raise SettingsError("DCX_REDIS_URL: must begin with redis://, rediss:// or unix://")
     if settings.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingsError("DCX_LOG_LEVEL: must be DEBUG, INFO, WARNING or ERROR")
+    _check_outgoing(settings)
     if not settings.app_name.replace("-", "").replace("_", "").isalnum():
         raise SettingsError("DCX_APP_NAME: must be letters, digits, - and _")
+
+
+def _check_outgoing(settings: Settings) -> None:
+    """What is loaded for this is needed only where it is set."""
+    if settings.smtp_url or settings.mail_from:
+        from dcx_ari.integrations.mail import check_sender, parse_server
+
+        if not (settings.smtp_url and settings.mail_from):
+            raise SettingsError(f"DCX_{'MAIL_FROM' if settings.smtp_url else 'SMTP_URL'}: is needed to send mail, too")
+        for variable, check, value in (
+            ("DCX_SMTP_URL", parse_server, settings.smtp_url),
+            ("DCX_MAIL_FROM", check_sender, settings.mail_from),
+        ):
+            try:
+                check(value)
+            except ValueError as error:
+                raise SettingsError(f"{variable}: {error}") from None
+    if settings.webhook_allow:
+        from dcx_ari.store.targets import networks
+
+        try:
+            networks(settings.webhook_allow)
+        except ValueError:
+            raise SettingsError("DCX_WEBHOOK_ALLOW: must be networks such as 10.1.0.0/16, 192.0.2.7") from None

@@ -84,8 +84,8 @@ class Receiver:
 
 
 def to_text(value: Mapping[str, Any]) -> str:
-    """JSON as it is sent: compact, keys in the order given."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """JSON as it is sent: compact, keys in the order given. What is not Unicode (half a surrogate) becomes `?`."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode("utf-8")
 
 
 def statement(messages: Iterable[Message]) -> Statement:

@@ -43,6 +43,8 @@ def test_options_go_before_the_environment():
         ("DCX_REDIS_URL", "localhost"),
         ("DCX_LOG_LEVEL", "LOUD"),
         ("DCX_APP_NAME", "a b"),
+        ("DCX_WEBHOOK_ALLOW", "intranet"),
+        ("DCX_WEBHOOK_ALLOW", "10.0.0.1/8"),
     ],
 )
 def test_malformed_values_name_the_variable(variable: str, value: str):
@@ -50,9 +52,29 @@ def test_malformed_values_name_the_variable(variable: str, value: str):
         read_settings({variable: value}, home="/x")
 
 
+@pytest.mark.parametrize(
+    ("smtp_url", "mail_from", "variable"),
+    [
+        ("smtp://mail.example.com", "", "DCX_MAIL_FROM"),
+        ("", "dcx@example.com", "DCX_SMTP_URL"),
+        ("mail.example.com:25", "dcx@example.com", "DCX_SMTP_URL"),
+        ("smtp://mail.example.com:port", "dcx@example.com", "DCX_SMTP_URL"),
+        ("smtp://mail.example.com/inbox", "dcx@example.com", "DCX_SMTP_URL"),
+        ("smtp://mail.example.com", "dcx", "DCX_MAIL_FROM"),
+        ("smtp://mail.example.com", "DCX <dcx@example.com>\nBcc: x@example.com", "DCX_MAIL_FROM"),
+    ],
+)
+def test_mail_needs_a_server_and_a_sender(smtp_url: str, mail_from: str, variable: str):
+    with pytest.raises(SettingsError, match=f"^{variable}: "):
+        read_settings({"DCX_SMTP_URL": smtp_url, "DCX_MAIL_FROM": mail_from}, home="/x")
+
+
 def test_no_secret_in_the_representation():
+    assert "hush" not in repr(
+        read_settings({"DCX_SMTP_URL": "smtps://a:hush@b", "DCX_MAIL_FROM": "a@b.org"}, home="/x")
+    )
     assert "hush" not in repr(read_settings({"DCX_ARI_PASSWORD": "hush"}, home="/x"))
 
 
 def test_few_settings():
-    assert len(fields(Settings)) <= 20
+    assert len(fields(Settings)) <= 23  # mail and webhooks came with three
