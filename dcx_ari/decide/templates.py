@@ -53,9 +53,9 @@ def clean(value: str) -> str:
 
 
 def aloud(value: str) -> str:
-    """A value as it is spoken: a telephone number or code digit by digit, never as millions.
+    """A value as it is spoken: a telephone number or code digit by digit, never as millions; and nothing to fill again.
 
     >>> aloud("+12125550123")
     '1 2 1 2 5 5 5 0 1 2 3'
     """
-    return " ".join(value.lstrip("+")) if _NUMBER.fullmatch(value) else value
+    return " ".join(value.lstrip("+")) if _NUMBER.fullmatch(value) else value.replace("{{", " ")

@@ -1,57 +1,32 @@
-"""A flow as a document: named nodes, checked as a whole before any call runs it."""
+"""A flow as a document: named nodes, read as a whole before any call runs it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-import yaml
 from msgspec import Meta, Struct
 
-from dcx_ari.flows.nodes.answer import Answer
-from dcx_ari.flows.nodes.base import Name
-from dcx_ari.flows.nodes.forward import Forward
-from dcx_ari.flows.nodes.hangup import Hangup
-from dcx_ari.flows.nodes.menu import Menu
-from dcx_ari.flows.nodes.play import Play
-from dcx_ari.flows.nodes.route import Route
+from dcx_ari.flows.nodes.base import Name, Node
+from dcx_ari.flows.problems import BadFlow, Problem, did_you_mean
+from dcx_ari.flows.registry import MAX_NODES, NODE_TYPES, AnyNode
+from dcx_ari.flows.source import MAX_BYTES, Source, read_source
 
-NodeType = Answer | Forward | Hangup | Menu | Play | Route
-_MAX_BYTES = 1_000_000
+if TYPE_CHECKING:
+    NodeType = Node
+else:
+    NodeType = AnyNode
+
+__all__ = ["MAX_BYTES", "MAX_NODES", "NODE_TYPES", "BadFlow", "Document", "from_data", "load_yaml", "parse"]
 
 
 class Document(Struct, frozen=True, forbid_unknown_fields=True):
     """`start` names the node where a call begins."""
 
     start: Name
-    nodes: Annotated[dict[Name, NodeType], Meta(min_length=1, max_length=1000)]
-
-
-class BadFlow(ValueError):
-    """A document that cannot be run; the message names the place and the rule."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases (a few hundred bytes of them can stand for gigabytes), and with the booleans of
-    YAML 1.2: `on`, `off`, `yes` and `no` are words.
-    """
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise BadFlow(f"line {mark.line + 1}, column {mark.column + 1}: aliases are not allowed")
-        return super().compose_node(parent, index)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
+    nodes: Annotated[dict[Name, NodeType], Meta(min_length=1, max_length=MAX_NODES, description="The nodes by name")]
+    description: Annotated[str, Meta(max_length=2000, description="What the flow is for")] = ""
 
 
 def parse(text: str) -> Document:
@@ -60,32 +35,37 @@ def parse(text: str) -> Document:
 
 
 def load_yaml(text: str) -> Any:
-    if len(text) > _MAX_BYTES:
-        raise BadFlow(f"the document is larger than {_MAX_BYTES} characters")
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 — a SafeLoader, narrowed further
-    except yaml.YAMLError as error:
-        raise BadFlow(str(error)) from None
-    except RecursionError:
-        raise BadFlow("the document is nested too deeply") from None
+    """Plain data from YAML 1.2. Raises `BadFlow`."""
+    return read_source(text).data
 
 
 def from_data(data: Any) -> Document:
-    """A document from plain data, as it is kept in the database. Raises `BadFlow`."""
-    try:
-        document = msgspec.convert(data, Document)
-    except msgspec.ValidationError as error:
-        raise BadFlow(str(error)) from None
-    problems = list(_problems(document))
-    if problems:
-        raise BadFlow("; ".join(problems))
+    """A document from plain data, as it is kept in the database: one that can be run. Raises `BadFlow`."""
+    document, problems = read(Source(data))
+    if document is None or problems:
+        raise BadFlow(problems)
     return document
 
 
-def _problems(document: Document) -> Iterator[str]:
+def read(source: Source) -> tuple[Document | None, list[Problem]]:
+    """The document, None where it cannot be read, and everything that keeps it from being run."""
+    try:
+        document = msgspec.convert(source.data, Document)
+    except msgspec.ValidationError as error:
+        from dcx_ari.flows.faults import faults  # only where something is wrong
+
+        return None, faults(source, Document, str(error))
+    return document, list(_dangling(document))
+
+
+def _dangling(document: Document) -> Iterator[Problem]:
     if document.start not in document.nodes:
-        yield f"start: there is no node {document.start!r}"
+        yield _no_node(document, document.start).within("start")
     for name, node in document.nodes.items():
         for edge in node.edges():
             if edge.target not in document.nodes:
-                yield f"nodes.{name}: {edge.label} leads to {edge.target!r}, which does not exist"
+                yield _no_node(document, edge.target).within("nodes", name, *node.place_of(edge.label))
+
+
+def _no_node(document: Document, target: str) -> Problem:
+    return Problem("unknown_node", f'there is no node "{target}"', hint=did_you_mean(target, document.nodes))

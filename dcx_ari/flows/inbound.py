@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dcx_ari.call.call import Call
 from dcx_ari.call.runner import Flow
 from dcx_ari.decide.causes import Cause
+from dcx_ari.decide.geography import locate
 from dcx_ari.decide.rows import Number
 from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.flows.document import Document
@@ -21,8 +22,11 @@ _NOT_IN_SERVICE = "ss-noservice"
 _ROUTE = Document(start="route", nodes={"route": Route()})
 
 
-def inbound(documents: Documents, fresh: Callable[[], Awaitable[None]]) -> Flow:
-    """The flow that the exchange runs for each new call. `fresh` brings the configuration up to date."""
+def inbound(documents: Documents, fresh: Callable[[], Awaitable[None]], start: str | None = None) -> Flow:
+    """The flow that the exchange runs for each new call. `fresh` brings the configuration up to date.
+
+    `start`: the node to begin with, for a caller who has been there before.
+    """
 
     async def flow(call: Call) -> None:
         await fresh()
@@ -30,48 +34,50 @@ def inbound(documents: Documents, fresh: Callable[[], Awaitable[None]]) -> Flow:
         if number is None or number.status != "ACTIVE":
             await _not_in_service(call)
             return
-        document, version = _document(call.ports.desk.snapshot(), number, documents)
-        _describe(call, number, version)
-        await walk(call, document)
+        flow_id, document, version = _document(call.ports.desk.snapshot(), number, documents)
+        call.flow_id, call.flow_version = flow_id, version
+        _describe(call, number)
+        await walk(call, document, start if start in document.nodes else None)
 
     return flow
 
 
-def _document(snapshot: Snapshot, number: Number, documents: Documents) -> tuple[Document, int | None]:
+def _document(snapshot: Snapshot, number: Number, documents: Documents) -> tuple[int | None, Document, int | None]:
     """The number's flow, else its destination, else its campaign's flow, else straight to the buyers."""
     campaign = snapshot.campaigns.get(number.campaign_id or 0)
     for flow_id in (number.flow_id, campaign.flow_id if campaign and not number.forward_to else None):
         if flow_id is not None and (found := documents(flow_id)) is not None:
-            return found
+            return flow_id, *found
     if number.forward_to:
         node = Forward(
             to=(number.forward_to,),
             ring_timeout_s=number.ring_timeout_s,
             pass_caller_id=number.pass_caller_id,
         )
-        return Document(start="forward", nodes={"forward": node}), None
-    return _ROUTE, None
+        return None, Document(start="forward", nodes={"forward": node}), None
+    return None, _ROUTE, None
 
 
-def _describe(call: Call, number: Number, version: int | None) -> None:
+def _describe(call: Call, number: Number) -> None:
     """Who brought the call: kept with the row, and said in whispers as {{source}}, {{campaign}}…"""
     snapshot = call.ports.desk.snapshot()
     campaign = snapshot.campaigns.get(number.campaign_id or 0)
     source = snapshot.sources.get(number.traffic_source_id or 0)
     call.shown_number = call.facts.caller if number.pass_caller_id else number.phone_number
-    call.tags |= {
-        "caller": call.facts.caller,
-        "number": number.phone_number,
-        "campaign": campaign.name if campaign else "",
-        "source": source.name if source else "",
-    }
+    call.tag(
+        caller=call.facts.caller,
+        number=number.phone_number,
+        campaign=campaign.name if campaign else "",
+        source=source.name if source else "",
+        state=locate(call.facts.caller).state or "",
+    )
     call.ports.journal.update(
         call.id,
         number_id=number.id,
         campaign_id=number.campaign_id,
         traffic_source_id=number.traffic_source_id,
-        flow_id=number.flow_id,
-        flow_version=version,
+        flow_id=call.flow_id,
+        flow_version=call.flow_version,
     )
 
 

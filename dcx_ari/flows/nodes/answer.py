@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
 from dcx_ari.call.call import Call
-from dcx_ari.flows.nodes.base import Edge, Name
+from dcx_ari.flows.nodes.base import Edge, Name, Node
 
 
-class Answer(Struct, frozen=True, tag="answer", forbid_unknown_fields=True):
+class Answer(Node, frozen=True, tag="answer"):
+    """Pick up. Most nodes that speak do so themselves; `play` does not, and is then heard as early media."""
+
     next: Name
 
-    def edges(self) -> Iterator[Edge]:
-        yield Edge("next", self.next)
-
-    async def run(self, call: Call) -> str | None:
+    async def run(self, call: Call) -> Edge | None:
         await call.answer()
-        return self.next
+        return Edge("next", self.next)

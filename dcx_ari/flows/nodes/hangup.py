@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from dcx_ari.call.call import Call
-from dcx_ari.flows.nodes.base import Edge, Sound, Text
-from dcx_ari.flows.prompts import say
+from dcx_ari.flows.nodes.base import Edge, Node, Say, Sound, pieces
+from dcx_ari.flows.prompts import play_all
 
 
-class Hangup(Struct, frozen=True, tag="hangup", forbid_unknown_fields=True):
-    """`cause` is the Q.850 cause for a caller who has not been answered (16, normal clearing)."""
+class Hangup(Node, frozen=True, tag="hangup"):
+    """The end. `cause` is told to a caller who has not been answered."""
 
-    say: Text | None = None
+    say: Say | None = None
     sound: Sound | None = None
-    cause: Annotated[int, Meta(ge=1, le=127)] = 16
+    cause: Annotated[int, Meta(ge=1, le=127, description="Cause by ITU-T Q.850: 16 normal, 17 busy, 21 rejected")] = 16
 
-    def edges(self) -> Iterator[Edge]:
-        yield from ()
+    def ends(self) -> bool:
+        return True
 
-    async def run(self, call: Call) -> str | None:
-        await say(call, text=self.say, sound=self.sound)
+    async def run(self, call: Call) -> Edge | None:
+        await play_all(call, pieces(self.say, self.sound))
         call.end(self.cause)
         return None

@@ -3,53 +3,102 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from dcx_ari.call.call import Call
 from dcx_ari.decide.digits import Complete, DigitRule
-from dcx_ari.flows.nodes.base import Edge, Name, Seconds, Sound, Text
-from dcx_ari.flows.prompts import say
+from dcx_ari.flows.known import Known
+from dcx_ari.flows.nodes.base import BargeIn, Digits, Edge, Name, Node, Say, Seconds, Sound, Tag, Tries, pieces
+from dcx_ari.flows.problems import Path, Problem
+from dcx_ari.flows.prompts import play_all
 
-Choice = Annotated[str, Meta(pattern="^[0-9*#A-D]{1,8}$", description="Digits to press")]
+_LEAST_BETWEEN_S = 0.5
 
 
-class Menu(Struct, frozen=True, tag="menu", forbid_unknown_fields=True):
-    """`tries` counts the first time too; when they are used up, `otherwise` is taken (end of the call if none).
+class Choice(Struct, frozen=True, forbid_unknown_fields=True):
+    """A choice with a label for tags, reports and drawings."""
 
-    The digits chosen are kept as tag `digits`.
+    next: Name
+    label: Annotated[str, Meta(min_length=1, max_length=64, description="What the choice is called")] = ""
+
+
+class Menu(Node, frozen=True, tag="menu"):
+    """Say what there is to choose from and take digits. Digits typed ahead, also before the menu, count.
+
+    `on.timeout` and `on.invalid` are taken when the tries are used up, by how the last one failed; without them the
+    call ends. The digits chosen are kept as tag `digits`, and the choice's label (else its digits) as `tag`.
     """
 
-    choices: Annotated[dict[Choice, Name], Meta(min_length=1, max_length=100)]
-    say: Text | None = None
+    waits: ClassVar[bool] = True
+
+    choices: Annotated[dict[Digits, Name | Choice], Meta(min_length=1, max_length=100)]
+    say: Say | None = None
     sound: Sound | None = None
-    invalid_say: Text | None = None
-    timeout_s: Seconds = 5.0
-    between_s: Seconds = 2.0
-    tries: Annotated[int, Meta(ge=1, le=10)] = 3
-    otherwise: Name | None = None
+    invalid_say: Say | None = None
+    timeout_say: Say | None = None
+    timeout_s: Annotated[Seconds, Meta(description="Seconds to wait for the first digit after the prompt")] = 5.0
+    between_s: Annotated[Seconds, Meta(description="Seconds to wait for another digit where one could follow")] = 2.0
+    tries: Tries = 3
+    barge_in: BargeIn = True
+    tag: Tag | None = None
+    on: dict[Literal["timeout", "invalid", "any"], Name] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.say is None) == (self.sound is None):
             raise ValueError("a menu has either say or sound")
 
     def edges(self) -> Iterator[Edge]:
-        for digits, target in self.choices.items():
-            yield Edge(digits, target)
-        if self.otherwise is not None:
-            yield Edge("otherwise", self.otherwise)
+        for digits, choice in self.choices.items():
+            yield Edge(digits, choice if isinstance(choice, str) else choice.next)
+        yield from super().edges()
 
-    async def run(self, call: Call) -> str | None:
+    def ends(self) -> bool:
+        return not (self.following("timeout") and self.following("invalid"))
+
+    def place_of(self, label: str) -> Path:
+        if label in self.choices:
+            return ("choices", label) if isinstance(self.choices[label], str) else ("choices", label, "next")
+        return super().place_of(label)
+
+    def problems(self, known: Known) -> Iterator[Problem]:
+        for digits in self.choices:
+            longer = next((other for other in self.choices if other != digits and other.startswith(digits)), None)
+            if longer is None:
+                continue
+            if self.between_s < _LEAST_BETWEEN_S:
+                message = f"hides {longer}: nobody types the next digit within {self.between_s:g} s"
+                yield Problem("shadowed", message, ("choices", digits), hint="make between_s longer")
+            else:
+                message = f"waits {self.between_s:g} s before it counts, because {longer} begins with it"
+                yield Problem("shadows", message, ("choices", digits), "warning")
+        if self.following("timeout") is None:
+            hint = "add on: {timeout: NODE}, or any for both"
+            message = "a caller who presses nothing is hung up on"
+            yield Problem("no_timeout", message, (), "warning", hint)
+
+    async def run(self, call: Call) -> Edge | None:
         await call.answer()
-        rule = DigitRule(choices=frozenset(self.choices))
-        for _ in range(self.tries):
-            await say(call, text=self.say, sound=self.sound, barge_in=True)
+        rule, outcome = DigitRule(choices=frozenset(self.choices)), "timeout"
+        for number in range(self.tries):
+            if number:
+                wrong = self.invalid_say if outcome == "invalid" else self.timeout_say
+                await play_all(call, pieces(wrong), barge_in=self.barge_in)
+            await play_all(call, pieces(self.say, self.sound), barge_in=self.barge_in)
             entry = await call.digits(rule, first_s=self.timeout_s, between_s=self.between_s)
             if isinstance(entry, Complete):
-                call.tags["digits"] = entry.digits
-                return self.choices[entry.digits]
+                return self._chosen(call, entry.digits)
+            outcome = "timeout" if entry is None else "invalid"
             if entry is not None:
-                call.caller.digits.clear()
-                await say(call, text=self.invalid_say, sound=None, barge_in=True)
-        return self.otherwise
+                call.note("invalid_digits", digits=entry.digits)
+                call.caller.digits.clear()  # what was typed after a wrong digit was meant for another menu
+        if outcome == "invalid" and self.invalid_say is not None and self.tries == 1:
+            await play_all(call, pieces(self.invalid_say), barge_in=self.barge_in)
+        return self.following(outcome)
+
+    def _chosen(self, call: Call, digits: str) -> Edge:
+        choice = self.choices[digits]
+        label = digits if isinstance(choice, str) else choice.label or digits
+        call.tag(digits=digits, **({self.tag: label} if self.tag else {}))
+        return Edge(digits, choice if isinstance(choice, str) else choice.next)

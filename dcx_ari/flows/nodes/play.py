@@ -1,29 +1,28 @@
-"""play: speak a text or play a sound."""
+"""play: speak a text, play a sound or a prompt, or several of them in a row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from msgspec import Struct
+from typing import ClassVar
 
 from dcx_ari.call.call import Call
-from dcx_ari.flows.nodes.base import Edge, Name, Sound, Text
-from dcx_ari.flows.prompts import say
+from dcx_ari.flows.nodes.base import BargeIn, Edge, Name, Node, Say, Sound, pieces
+from dcx_ari.flows.prompts import play_all
 
 
-class Play(Struct, frozen=True, tag="play", forbid_unknown_fields=True):
+class Play(Node, frozen=True, tag="play"):
+    """Speak or play, then go on. A digit stops it (unless `barge_in` is false) and is kept for the next menu."""
+
+    waits: ClassVar[bool] = True
+
     next: Name
-    say: Text | None = None
+    say: Say | None = None
     sound: Sound | None = None
-    barge_in: bool = True
+    barge_in: BargeIn = True
 
     def __post_init__(self) -> None:
         if (self.say is None) == (self.sound is None):
             raise ValueError("a play node has either say or sound")
 
-    def edges(self) -> Iterator[Edge]:
-        yield Edge("next", self.next)
-
-    async def run(self, call: Call) -> str | None:
-        await say(call, text=self.say, sound=self.sound, barge_in=self.barge_in)
-        return self.next
+    async def run(self, call: Call) -> Edge | None:
+        await play_all(call, pieces(self.say, self.sound), barge_in=self.barge_in)
+        return Edge("next", self.next)
