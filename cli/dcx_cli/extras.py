@@ -10,6 +10,7 @@ import importlib
 import typer
 
 _FILES = {
+    "buyers": "dcx_cli.buyers",
     "campaigns": "dcx_cli.campaigns",
     "sources": "dcx_cli.sources",
     "schedules": "dcx_cli.schedules",

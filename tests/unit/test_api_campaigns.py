@@ -265,7 +265,7 @@ async def test_the_number_limit_holds_when_two_assign_at_once(client: Client):
     refused = next(answer["error"]["rule"] for status, answer in answers if status == 409)
     assert refused.startswith("number_limit_exceeded")
     assert (await told(client, "GET", add))[1]["total"] == 2
-    status, answer = await told(client, "POST", "/api/traffic-sources/Other/numbers", json={"number": 1})
+    status, _ = await told(client, "POST", "/api/traffic-sources/Other/numbers", json={"number": 1})
     taken = (await told(client, "GET", "/api/numbers/1"))[1]["traffic_source"]
     assert (status, taken) in [(409, "Ads"), (200, "Other")]
     await told(client, "PATCH", "/api/traffic-sources/Ads", json={"number_limit": 0})
