@@ -1,0 +1,98 @@
+"""Sums over the call log, by whatever calls are grouped by.
+
+A call that is over has its money in its own row, written with its last booking; of a call that is up only the ledger
+knows, so its entries are asked. Either way a report adds up to the ledger. All columns are those of `ix_calls_log`:
+the rows of calls are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import case, func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from dcx_ari.store.ledger.models import MoneyEntry
+from dcx_ari.store.models.calls import Call
+
+MAX_GROUPS = 20_000
+_PART = 500
+
+
+class Sums(NamedTuple):
+    """Figures of a group of calls: counts, time bridged in ms, money in cents."""
+
+    calls: int = 0
+    connected: int = 0
+    converted: int = 0
+    talk_ms: int = 0
+    revenue_cents: int = 0
+    payout_cents: int = 0
+    cost_cents: int = 0
+
+    def plus(self, other: Sums) -> Sums:
+        return Sums(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+Groups = dict[tuple[Any, ...], Sums]
+
+
+class TooManyGroups(ValueError):
+    """The calls fall into more than `MAX_GROUPS` groups."""
+
+
+async def sums_by(session: AsyncSession, keys: Sequence[Any], conditions: Sequence[Any]) -> Groups:
+    """Sums by the values of `keys` (SQL expressions; none: one group of all). Raises TooManyGroups."""
+    over = col(Call.ended_at).is_not(None)
+    money = [
+        func.sum(case((over, column), else_=0))
+        for column in (col(Call.revenue_cents), col(Call.payout_cents), col(Call.cost_cents))
+    ]
+    figures = [
+        func.count(),
+        func.count(col(Call.connected_at)),
+        func.sum(case((col(Call.converted), 1), else_=0)),
+        func.sum(col(Call.talk_ms)),
+        *money,
+    ]
+    query: Any = select(*keys, *figures).select_from(Call).where(*conditions)
+    query = query.group_by(*keys).limit(MAX_GROUPS + 1) if keys else query
+    found: Groups = {}
+    for row in (await session.exec(query)).all():
+        values = Sums(*(int(value or 0) for value in row[len(keys) :]))
+        if values.calls:
+            found[tuple(row[: len(keys)])] = values
+    if len(found) > MAX_GROUPS:
+        raise TooManyGroups
+    await _add_open(session, keys, conditions, found)
+    return found
+
+
+async def counts_by(
+    session: AsyncSession, keys: Sequence[Any], conditions: Sequence[Any]
+) -> dict[tuple[Any, ...], int]:
+    """How many calls in each group."""
+    query: Any = select(*keys, func.count()).select_from(Call).where(*conditions).group_by(*keys)
+    return {tuple(row[:-1]): int(row[-1]) for row in (await session.exec(query)).all()}
+
+
+async def _add_open(session: AsyncSession, keys: Sequence[Any], conditions: Sequence[Any], found: Groups) -> None:
+    """The money booked so far of calls that are up."""
+    ids = list((await session.exec(select(Call.id).where(col(Call.ended_at).is_(None)))).all())
+    for part in _parts(ids):
+        query: Any = (
+            select(*keys, MoneyEntry.kind, func.sum(col(MoneyEntry.amount_cents)))
+            .select_from(Call)
+            .join(MoneyEntry, col(MoneyEntry.call_id) == col(Call.id))
+            .where(col(Call.id).in_(part), *conditions)
+            .group_by(*keys, col(MoneyEntry.kind))
+        )
+        for row in (await session.exec(query)).all():
+            group, cents = tuple(row[:-2]), Sums()._replace(**{f"{row[-2]}_cents": int(row[-1])})
+            found[group] = found.get(group, Sums()).plus(cents)
+
+
+def _parts(ids: list[str]) -> Iterable[list[str]]:
+    return (ids[start : start + _PART] for start in range(0, len(ids), _PART))
