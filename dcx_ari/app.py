@@ -21,7 +21,7 @@ from dcx_ari.ari.resources import Ari
 from dcx_ari.ari.transport import Transport
 from dcx_ari.ari.trunks import TrunkObjects
 from dcx_ari.call.exchange import Exchange
-from dcx_ari.call.ports import Ports, Speech
+from dcx_ari.call.ports import Absent, Ports, Speech, Web
 from dcx_ari.call.tasks import cancel_and_wait
 from dcx_ari.call.test_call import place_test_call
 from dcx_ari.clock import now_ms
@@ -29,6 +29,7 @@ from dcx_ari.configuration import Configuration
 from dcx_ari.decide.periods import zone_of
 from dcx_ari.desk import StoreDesk
 from dcx_ari.flows.inbound import inbound
+from dcx_ari.integrations.questions import Questions
 from dcx_ari.jobs import Jobs
 from dcx_ari.lifecycle import StoreLifecycle
 from dcx_ari.media.recording import Monitor, StereoRecorder
@@ -44,6 +45,7 @@ from dcx_ari.store.journal import Journal
 from dcx_ari.store.ledger import Ledger, open_ledger
 from dcx_ari.store.ledger.rows import WriteRows
 from dcx_ari.store.migrate import migrate
+from dcx_ari.store.targets import Targets, networks
 from dcx_ari.timetable import Parts, jobs_of
 
 log = logging.getLogger(__name__)
@@ -83,6 +85,7 @@ class Outside:
     monitor: Monitor
     speech: Speech
     scratch: Path
+    web: Web = Absent()  # noqa: RUF009  it has no state
 
 
 class EngineFailed(Exception):
@@ -120,7 +123,7 @@ class Engine:
         self.exchange = Exchange(
             outside.transport,
             settings.app_name,
-            Ports(self.journal, outside.speech, self.recorder, clock, self.desk),
+            Ports(self.journal, outside.speech, self.recorder, clock, self.desk, outside.web),
             inbound(self.configuration.document, self.configuration.fresh),
             StoreLifecycle(
                 self.configuration, database, ledger, self.journal, self.desk, self.trunks, self.metrics, clock
@@ -203,6 +206,8 @@ class Engine:
             public=(postbacks.PUBLIC,),
             zone=settings.timezone,
             home=settings.home,
+            proxies=settings.proxies,
+            base_url=settings.public_base,
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_ASK_S)
         await runner.setup()
@@ -292,7 +297,8 @@ async def engine(settings: Settings, access: AsteriskAccess) -> AsyncIterator[En
         ami = AmiClient(access.ami_host, access.ami_port, access.ami_user, access.ami_secret)
         stack.push_async_callback(ami.close)
         speech = FliteSpeech(access.speech, settings.home / "speech")
-        made = Engine(settings, database, ledger, Outside(client, ami, speech, access.monitor))
+        web = await stack.enter_async_context(Questions(Targets(networks(settings.webhook_allow))))
+        made = Engine(settings, database, ledger, Outside(client, ami, speech, access.monitor, web))
         stack.callback(made.configuration.close)
         await made.configuration.load()
         yield made
