@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -38,4 +39,15 @@ class Conflict(Refused):
 
 
 class Stale(Conflict):
-    """The row changed since the asker read it."""
+    """The row changed since the asker read it. `current` says how it is now, in JSON values.
+
+    `version`, `updated_at`, and `values` of the fields that the asker wanted to change.
+    """
+
+    def __init__(self, field: str, rule: str, current: Mapping[str, Any] | None = None) -> None:
+        super().__init__(field, rule)
+        self.current = current
+
+    def as_json(self) -> dict[str, Any]:
+        told = super().as_json()
+        return told if self.current is None else {**told, "current": dict(self.current)}

@@ -11,32 +11,41 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from dcx_ari.services.errors import Invalid, NotFound
 from dcx_ari.services.parse import suggest
 from dcx_ari.services.resources import RESOURCES, Resource, ref_name
+from dcx_ari.services.scope import conditions, scope_of
+from dcx_ari.services.short_ids import MAX_ID, id_of
 from dcx_ari.store.fields import e164
 from dcx_ari.store.models.base import ConfigRow
 
-_MAX_ID = 2**31 - 1
-
 
 async def find(session: AsyncSession, resource: Resource, key: str | int, *, lock: bool = False) -> ConfigRow:
-    """The row with this id or key. Raises NotFound, with the nearest key where there is one."""
+    """The row with this id, short id or key. Raises NotFound, with the nearest key where there is one."""
     row_id = await find_id(session, resource, key)
     row = await session.get(resource.model, row_id, with_for_update=lock or None) if row_id else None
     if row is None:
-        raise NotFound(
-            resource.singular, f"there is no {resource.singular} {key!r}{await _near(session, resource, key)}"
-        )
+        raise await missing(session, resource, key)
     return row
 
 
+async def missing(session: AsyncSession, resource: Resource, key: str | int) -> NotFound:
+    """The error that says so."""
+    return NotFound(resource.singular, f"there is no {resource.singular} {key!r}{await _near(session, resource, key)}")
+
+
 async def find_id(session: AsyncSession, resource: Resource, key: str | int) -> int | None:
-    """The id of the row with this id or key, or None. Digits alone are an id: no name is only digits."""
+    """The id of the row with this id, short id or key, or None; also None for a row outside the session's scope.
+
+    Digits alone are an id: no name is only digits, and none looks like a short id of its kind.
+    """
     text = str(key).strip()
     model: Any = resource.model
+    number = id_of(resource, text)
     if text.isascii() and text.isdigit():
-        number = int(text) if len(text) <= 10 else _MAX_ID + 1
-        if number <= _MAX_ID and (found := await _one(session, model.id, model.id, number)) is not None:
-            return found
+        number = int(text) if len(text) <= 10 else MAX_ID + 1
         text = f"+{text}"  # a phone number whose + was left out, as in a URL
+    if number is not None and number <= MAX_ID:
+        found = await _one(session, resource, model.id == number)
+        if found is not None:
+            return found
     if resource.key is None or "\x00" in text or not text.isprintable():
         return None
     if resource.key == "phone_number":
@@ -44,11 +53,13 @@ async def find_id(session: AsyncSession, resource: Resource, key: str | int) -> 
             text = e164(text)
         except ValueError:
             return None
-    return await _one(session, model.id, getattr(model, resource.key), text)
+    return await _one(session, resource, getattr(model, resource.key) == text)
 
 
-async def _one(session: AsyncSession, what: Any, column: Any, value: Any) -> int | None:
-    found: int | None = (await session.exec(select(what).where(column == value))).first()
+async def _one(session: AsyncSession, resource: Resource, where: Any) -> int | None:
+    model: Any = resource.model
+    allowed = conditions(scope_of(session), resource)
+    found: int | None = (await session.exec(select(model.id).where(where, *allowed))).first()
     return found
 
 
@@ -56,7 +67,8 @@ async def _near(session: AsyncSession, resource: Resource, key: str | int) -> st
     if resource.key is None or str(key).isdigit():
         return ""
     column: Any = getattr(resource.model, resource.key)
-    return suggest(str(key), (await session.exec(select(column).order_by(column).limit(2000))).all())
+    allowed = conditions(scope_of(session), resource)
+    return suggest(str(key), (await session.exec(select(column).where(*allowed).order_by(column).limit(2000))).all())
 
 
 async def resolve_refs(session: AsyncSession, resource: Resource, data: Mapping[str, Any]) -> dict[str, Any]:

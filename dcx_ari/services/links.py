@@ -10,8 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from dcx_ari.services import rows
 from dcx_ari.services.errors import Invalid, NotFound
-from dcx_ari.services.find import find, names_of, resolve_refs
-from dcx_ari.services.render import render
+from dcx_ari.services.find import find, resolve_refs
+from dcx_ari.services.listing import shown_rows
+from dcx_ari.services.render import fetched, reader
 from dcx_ari.services.resources import RESOURCES, Resource
 
 LINKS: Mapping[str, tuple[str, str]] = {
@@ -32,9 +33,8 @@ async def links(session: AsyncSession, owner: str, key: str | int) -> list[dict[
     link, column = _link(owner)
     row = await find(session, RESOURCES[owner], key)
     model: Any = link.model
-    found = (await session.exec(select(model).where(getattr(model, column) == row.id).order_by(model.id))).all()
-    names = await names_of(session, link, found)
-    return [render(link, each, names) for each in found]
+    statement = reader(link).statement.where(getattr(model, column) == row.id).order_by(model.id)
+    return await shown_rows(session, link, await fetched(session, statement))
 
 
 async def attach(

@@ -10,18 +10,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Boolean, Integer, and_, func, or_
-from sqlmodel import col, select
+from sqlalchemy import Select, and_, func, or_
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from dcx_ari.services import scope
 from dcx_ari.services.errors import Invalid, UnknownKey
-from dcx_ari.services.find import find_id, names_of
+from dcx_ari.services.filters import conditions, filter_names, kind_of
 from dcx_ari.services.parse import suggest
-from dcx_ari.services.render import extra, render
-from dcx_ari.services.resources import RESOURCES, Resource, ref_name
+from dcx_ari.services.render import extra, fetched, reader
+from dcx_ari.services.resources import Resource
 from dcx_ari.store.fields import moment
 from dcx_ari.store.types import Json
 
+__all__ = ["MAX_LIMIT", "Page", "Query", "filter_names", "list_rows", "sort_names", "view"]
 MAX_LIMIT = 1_000
 
 
@@ -46,59 +48,63 @@ class Page:
     total: int
 
 
+async def view(session: AsyncSession, resource: Resource, query: Query) -> Select[Any]:
+    """The rows that a list shows, filtered and sorted, all pages of them.
+
+    Each is made JSON values by `render.reader(resource).row(row)`; what `resource.more` works out is not in it.
+    The CSV export uses this, so that it has what the list has. Only rows that the session's scope allows.
+    Raises UnknownKey for a filter or column that does not exist, Invalid for a value that does not fit.
+    """
+    return _sorted(resource, query, await _narrowed(session, resource, query))
+
+
 async def list_rows(session: AsyncSession, resource: Resource, query: Query) -> Page:
-    """Raises UnknownKey for a filter or column that does not exist, Invalid for a value that does not fit."""
-    model: Any = resource.model
-    conditions = await _conditions(session, resource, query)
-    total = (await session.exec(select(func.count()).select_from(model).where(*conditions))).one()
-    column = _sort_column(resource, query.sort_by)
+    """One page of `view`. Raises as it does."""
+    if query.limit is not None and not 1 <= query.limit <= MAX_LIMIT:
+        raise Invalid("limit", f"must be 1 to {MAX_LIMIT}")
+    narrowed = await _narrowed(session, resource, query)
+    total = select(func.count()).select_from(resource.model).where(*narrowed)
+    paged = _sorted(resource, query, narrowed).add_columns(total.scalar_subquery().label("total_of_view"))
     if query.cursor is not None:
-        conditions.append(_after(model, column, query))
-    order = [column.desc(), model.id.desc()] if query.descending else [column.asc(), model.id.asc()]
-    statement = select(model).where(*conditions).order_by(*order)
+        paged = paged.where(_after(resource, query))
     if query.limit is not None:
-        if not 1 <= query.limit <= MAX_LIMIT:
-            raise Invalid("limit", f"must be 1 to {MAX_LIMIT}")
-        statement = statement.limit(query.limit + 1)
-    rows = list((await session.exec(statement)).all())
+        paged = paged.limit(query.limit + 1)
+    rows = await fetched(session, paged)
+    count = rows[0][-1] if rows else 0
+    if not rows and query.cursor is not None:
+        count = (await session.exec(total)).one()
     more = query.limit is not None and len(rows) > query.limit
     rows = rows[: query.limit] if more else rows
-    names = await names_of(session, resource, rows)
-    cursor = encode_cursor(getattr(rows[-1], column.key), rows[-1].id) if more else None
-    more_of = await resource.more(session, rows) if resource.more is not None else {}
-    items = [{**render(resource, row, names), **extra(more_of.get(row.id, {}))} for row in rows]
-    return Page(items, cursor, total)
+    cursor = _cursor(query, getattr(rows[-1], query.sort_by), rows[-1].id) if more else None
+    return Page(await shown_rows(session, resource, rows), cursor, count)
 
 
-def filter_names(resource: Resource) -> list[str]:
-    """Every key that a list can be filtered by."""
+async def shown_rows(session: AsyncSession, resource: Resource, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Rows of `reader(resource).statement` as JSON values, with what `resource.more` works out."""
+    read = reader(resource)
+    if resource.more is None or not rows:
+        return [read.row(row) for row in rows]
+    more_of = await resource.more(session, rows)
+    return [{**read.row(row), **extra(more_of.get(row.id, {}))} for row in rows]
+
+
+def sort_names(resource: Resource) -> list[str]:
+    """Every column that a list can be sorted by."""
     table = resource.model.metadata.tables[resource.table]
-    columns = [c.name for c in table.columns if not isinstance(c.type, Json)]
-    shown = [name for name in columns if name not in resource.secrets and not name.endswith("_at")]
-    return [*shown, *map(ref_name, resource.refs), "created_from", "created_to"]
+    return [c.name for c in table.columns if not isinstance(c.type, Json) and c.name not in resource.secrets]
 
 
-async def _conditions(session: AsyncSession, resource: Resource, query: Query) -> list[Any]:
+async def _narrowed(session: AsyncSession, resource: Resource, query: Query) -> list[Any]:
+    asked = await conditions(session, resource, query.filters, query.search)
+    return [*asked, *scope.conditions(scope.scope_of(session), resource)]
+
+
+def _sorted(resource: Resource, query: Query, narrowed: Sequence[Any]) -> Select[Any]:
     model: Any = resource.model
-    known = filter_names(resource)
-    conditions: list[Any] = []
-    for key, values in query.filters.items():
-        if key not in known:
-            raise UnknownKey(key, f"is not a filter of {resource.name}{suggest(key, known)}")
-        if key in ("created_from", "created_to"):
-            at = moment_of(key, values[-1])
-            conditions.append(model.created_at >= at if key == "created_from" else model.created_at < at)
-            continue
-        column = next((c for c in resource.refs if key in (c, ref_name(c))), None)
-        if column is not None:
-            target = RESOURCES[resource.refs[column]]
-            ids = [await find_id(session, target, value) for value in values]
-            conditions.append(col(getattr(model, column)).in_([each for each in ids if each is not None]))
-        else:
-            conditions.append(getattr(model, key).in_([_typed(resource, key, value) for value in values]))
-    if query.search:
-        conditions.append(_search(resource, query.search))
-    return conditions
+    column = _sort_column(resource, query.sort_by)
+    empty_last = [column.is_(None)] if column.nullable else []
+    order = [column.desc(), model.id.desc()] if query.descending else [column.asc(), model.id.asc()]
+    return reader(resource).statement.where(*narrowed).order_by(*empty_last, *order)
 
 
 def moment_of(key: str, value: str) -> int:
@@ -110,47 +116,37 @@ def moment_of(key: str, value: str) -> int:
         raise Invalid(key, rule) from None
 
 
-def _typed(resource: Resource, key: str, value: str) -> Any:
-    """The filter's value as the column's type; a + that a URL turned into a space is put back."""
-    if key == "phone_number":
-        return f"+{value.strip().removeprefix('+')}"
-    column = resource.model.metadata.tables[resource.table].columns[key]
-    try:
-        return TypeAdapter(_kind(column)).validate_python(value)
-    except ValidationError:
-        raise Invalid(key, f"{value!r} is not a value of this column") from None
-
-
-def _kind(column: Any) -> type:
-    """The Python type of a column that is not JSON."""
-    if isinstance(column.type, Boolean):
-        return bool
-    return int if isinstance(column.type, Integer) else str
-
-
-def _search(resource: Resource, text: str) -> Any:
-    model: Any = resource.model
-    table = resource.model.metadata.tables[resource.table]
-    texts = [c for c in table.columns if _kind(c) is str and not isinstance(c.type, Json)]
-    names = [c.name for c in texts if c.name not in resource.secrets]
-    return or_(*(getattr(model, name).icontains(text, autoescape=True) for name in names))
-
-
 def _sort_column(resource: Resource, name: str) -> Any:
-    table = resource.model.metadata.tables[resource.table]
-    known = [c.name for c in table.columns if not c.nullable and not isinstance(c.type, Json)]
+    known = sort_names(resource)
     if name not in known:
-        raise UnknownKey("sort_by", f"{name!r} is not one of {', '.join(known)}")
+        raise UnknownKey("sort_by", f"{name!r} is not one of {', '.join(known)}{suggest(name, known)}")
     return getattr(resource.model, name)
 
 
-def _after(model: Any, column: Any, query: Query) -> Any:
-    value, row_id = decode_cursor(query.cursor or "")
-    if type(value) is not _kind(column) or type(row_id) is not int:
+def _cursor(query: Query, value: Any, row_id: int) -> str:
+    """The place of a row in a list; it says by which column, so that it fits no other list."""
+    return encode_cursor([query.sort_by, query.descending, value], row_id)
+
+
+def _after(resource: Resource, query: Query) -> Any:
+    """Behind the cursor's row in the order of the list; empty values come last in both directions."""
+    model: Any = resource.model
+    column = _sort_column(resource, query.sort_by)
+    place, row_id = decode_cursor(query.cursor or "")
+    fits = isinstance(place, list) and len(place) == 3 and place[:2] == [query.sort_by, query.descending]
+    value = place[2] if fits else None
+    if (
+        not fits
+        or type(row_id) is not int
+        or not (type(value) is kind_of(column) or (value is None and column.nullable))
+    ):
         raise Invalid("cursor", "does not belong to this list")
-    if query.descending:
-        return or_(column < value, and_(column == value, model.id < row_id))
-    return or_(column > value, and_(column == value, model.id > row_id))
+    behind = model.id < row_id if query.descending else model.id > row_id
+    if value is None:
+        return and_(column.is_(None), behind)
+    further = column < value if query.descending else column > value
+    after = or_(further, and_(column == value, behind))
+    return or_(after, column.is_(None)) if column.nullable else after
 
 
 def encode_cursor(value: Any, row_id: int | str) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from dcx_ari.services.errors import Invalid
 from dcx_ari.services.resources import Resource
+from dcx_ari.services.short_ids import id_of
 from dcx_ari.store.models.base import READ_ONLY
 
 _MAX_DEPTH = 20
@@ -23,6 +24,13 @@ def check_names(resource: Resource, names: Iterable[str]) -> None:
             raise Invalid(name, "is set by dcx and cannot be written")
         if name not in known:
             raise Invalid(name, f"is not a field of {resource.name}{suggest(name, known)}")
+
+
+def check_key(resource: Resource, values: Mapping[str, Any]) -> None:
+    """Raises Invalid for a name that looks like a short id: it could mean another row."""
+    name = values.get("name")
+    if resource.key == "name" and isinstance(name, str) and id_of(resource, name) is not None:
+        raise Invalid("name", f"must not look like a short id: {name} may be another {resource.singular}")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

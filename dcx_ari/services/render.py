@@ -1,15 +1,24 @@
-"""Rows as JSON values for a reader: times in RFC 3339 with milliseconds, secrets left out."""
+"""Rows as JSON values for a reader: times in RFC 3339 with milliseconds, secrets left out.
+
+Lists are read as plain columns, without the ORM: a `Reader` knows which, and makes a row's JSON values of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
+from sqlalchemy import JSON, FromClause, Select, select, type_coerce
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from dcx_ari.services.resources import Resource, ref_name
+from dcx_ari.services.resources import RESOURCES, Resource, ref_name
+from dcx_ari.services.short_ids import short_id
 from dcx_ari.store.models.base import ConfigRow
+from dcx_ari.store.types import Json
 
 
 def rfc3339(at_ms: int) -> str:
@@ -36,7 +45,7 @@ def extra(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def render(resource: Resource, row: ConfigRow, names: Mapping[str, Mapping[int, str]]) -> dict[str, Any]:
     """All columns of a row, with the key of each row it points at beside the id."""
-    shown: dict[str, Any] = {"id": row.id}
+    shown: dict[str, Any] = {"id": row.id, "short_id": short_id(resource, row.id or 0)}
     for name in resource.fields.model_fields:
         value = getattr(row, name)
         if name in resource.secrets:
@@ -48,3 +57,63 @@ def render(resource: Resource, row: ConfigRow, names: Mapping[str, Mapping[int, 
     for name in ("version", "created_at", "updated_at"):
         shown[name] = plain(name, getattr(row, name))
     return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How rows of one kind are read: `columns` of `source`, in the order in which they are shown."""
+
+    names: tuple[str, ...]
+    columns: tuple[Any, ...]
+    source: FromClause
+    _conversions: tuple[tuple[str, Callable[[int], str]], ...]
+
+    @property
+    def statement(self) -> Select[Any]:
+        """All rows, in no order."""
+        return select(*self.columns).select_from(self.source)
+
+    def row(self, row: Any) -> dict[str, Any]:
+        """A row that begins with `columns` as `render` would show it."""
+        shown = dict(zip(self.names, row, strict=False))
+        for name, convert in self._conversions:
+            if (value := shown[name]) is not None:
+                shown[name] = convert(value)
+        return shown
+
+
+async def fetched(session: AsyncSession, statement: Select[Any]) -> Sequence[Any]:
+    """Rows of plain columns; nothing that waits in the session is written first."""
+    connection = await session.connection()
+    found: Sequence[Any] = (await connection.execute(statement)).all()
+    return found
+
+
+def reader(resource: Resource) -> Reader:
+    return _reader(resource.name)
+
+
+@cache
+def _reader(name: str) -> Reader:
+    resource = RESOURCES[name]
+    model: Any = resource.model
+    table = model.__table__
+    source: Any = table
+    columns: dict[str, Any] = {"id": table.c.id, "short_id": table.c.id.label("short_id")}
+    for field in resource.fields.model_fields:
+        column = table.c[field]
+        if field in resource.secrets:
+            columns[f"has_{field}"] = column.is_not(None).label(f"has_{field}")
+            continue
+        # what was checked when it was written is not checked again for a list
+        columns[field] = type_coerce(column, JSON()).label(field) if isinstance(column.type, Json) else column
+        if field in resource.refs:
+            other = RESOURCES[resource.refs[field]]
+            named: Any = other.model
+            pointed = named.__table__.alias(f"of_{field}")
+            source = source.outerjoin(pointed, pointed.c.id == column)
+            columns[ref_name(field)] = pointed.c[other.key or "id"].label(ref_name(field))
+    columns.update({field: table.c[field] for field in ("version", "created_at", "updated_at")})
+    conversions: list[tuple[str, Callable[[int], str]]] = [("short_id", lambda row_id: short_id(resource, row_id))]
+    conversions += [(each, rfc3339) for each in columns if each.endswith("_at")]
+    return Reader(tuple(columns), tuple(columns.values()), source, tuple(conversions))

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from sqlmodel import SQLModel
 
-from dcx_ari.services import call_counts, campaign_keys, checks, documents
+from dcx_ari.services import call_counts, campaign_keys, checks, documents, row_filters
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
 
@@ -46,6 +46,10 @@ class Resource:
     check: checks.Check = checks.nothing_to_check
     more: checks.More | None = None
     """Values worked out for a page of rows at once, shown beside the columns (call counts)."""
+    prefix: str = ""
+    """Two letters, other than every other kind's: short ids begin with them."""
+    filters: Mapping[str, row_filters.Rule] = field(default_factory=dict)
+    """Filters of its own beside its columns."""
     routing: bool = True
     """Whether routing depends on these rows: a change of one makes engines read the configuration anew."""
     empty: str = ""
@@ -82,6 +86,7 @@ _ALL = (
         flags={"default": "is_default"},
         prepare=checks.prepare_trunk,
         check=checks.check_trunk,
+        prefix="TR",
         empty="dcx trunks add NAME --host sip.example.com --default",
     ),
     Resource(
@@ -98,6 +103,7 @@ _ALL = (
         refs={"campaign_id": "campaigns", "traffic_source_id": "sources", "flow_id": "flows"},
         flags={"source": "traffic_source_id"},
         check=checks.check_number,
+        prefix="NU",
         empty="dcx numbers add +15551234567 --campaign NAME",
     ),
     Resource(
@@ -112,6 +118,8 @@ _ALL = (
         refs={"flow_id": "flows", "schedule_id": "schedules"},
         copies={"campaign-buyers": "campaign_id"},
         more=campaign_keys.of_campaigns,
+        filters=row_filters.OF_CAMPAIGNS,
+        prefix="CM",
         empty="dcx campaigns add NAME",
     ),
     Resource(
@@ -125,6 +133,7 @@ _ALL = (
         ("name", "channel", "company", "status", "number_limit", "call_count", "recent_call_count", "last_call_at"),
         aliases=("sources",),
         more=call_counts.of_sources,
+        prefix="TS",
         empty="dcx sources add NAME",
     ),
     Resource(
@@ -140,6 +149,7 @@ _ALL = (
         flags={"endpoint": "endpoint_value"},
         prepare=checks.prepare_buyer,
         check=checks.check_buyer,
+        prefix="BY",
         empty="dcx buyers add NAME --endpoint +15551234567",
     ),
     Resource(
@@ -154,6 +164,7 @@ _ALL = (
         aliases=("groups",),
         copies={"group-members": "group_id"},
         check=checks.check_group,
+        prefix="BG",
         empty="dcx groups add NAME --routing-strategy simultaneous",
     ),
     Resource(
@@ -166,6 +177,7 @@ _ALL = (
         "name",
         ("name", "timezone", "weekly", "holidays"),
         check=checks.check_schedule,
+        prefix="SC",
         empty="""dcx schedules add NAME --weekly '{"mon": [["09:00", "17:00"]]}'""",
     ),
     Resource(
@@ -182,6 +194,7 @@ _ALL = (
         refs={"buyer_id": "buyers"},
         unique=(("phone_number", "list_type", "buyer_id"),),
         prepare=checks.prepare_suppression,
+        prefix="SU",
         empty="dcx suppressions add +15551234567 --list-type blacklist --reason spam",
     ),
     Resource(
@@ -197,6 +210,7 @@ _ALL = (
         aliases=("states",),
         refs={"buyer_id": "buyers"},
         unique=(("state_code", "buyer_id"),),
+        prefix="SR",
         empty="dcx states add FL --action block",
     ),
     Resource(
@@ -209,6 +223,7 @@ _ALL = (
         "name",
         ("name", "status", "version"),
         check=documents.check_flow,
+        prefix="FL",
         empty="dcx flows add NAME --document @flow.yaml",
     ),
     Resource(
@@ -225,6 +240,7 @@ _ALL = (
         unique=(("campaign_id", "buyer_id", "group_id"),),
         prepare=checks.prepare_attachment,
         check=checks.check_attachment,
+        prefix="CB",
         empty="dcx campaigns attach CAMPAIGN --buyer NAME",
     ),
     Resource(
@@ -240,6 +256,7 @@ _ALL = (
         refs={"group_id": "groups", "buyer_id": "buyers"},
         unique=(("group_id", "buyer_id"),),
         check=checks.check_member,
+        prefix="GM",
         empty="dcx groups attach GROUP --buyer NAME",
     ),
     Resource(
@@ -253,6 +270,7 @@ _ALL = (
         ("phone_number", "first_name", "last_name", "company", "tags"),
         key="phone_number",
         routing=False,
+        prefix="CO",
         empty="dcx contacts add +15551234567 --first-name Ann",
     ),
     Resource(
@@ -265,6 +283,7 @@ _ALL = (
         "name",
         ("name", "color"),
         routing=False,
+        prefix="CT",
         empty="dcx call-tags add follow-up --color '#ff8800'",
     ),
 )

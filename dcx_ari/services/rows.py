@@ -6,7 +6,7 @@ before anything is written, and counts `config_version` up in the same transacti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import delete as sql_delete
@@ -17,32 +17,40 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from dcx_ari.clock import now_ms
 from dcx_ari.services import audit
+from dcx_ari.services.checking import checked
 from dcx_ari.services.errors import Conflict, Invalid, Stale
-from dcx_ari.services.find import find, names_of, resolve_refs
-from dcx_ari.services.parse import check_names, check_text, parse_fields
-from dcx_ari.services.render import extra, render
-from dcx_ari.services.resources import RESOURCES, Resource
+from dcx_ari.services.find import find, find_id, missing
+from dcx_ari.services.listing import shown_rows
+from dcx_ari.services.render import fetched, plain, reader
+from dcx_ari.services.resources import RESOURCES, Resource, ref_name
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
 
 
 async def get(session: AsyncSession, resource: Resource, key: str | int) -> dict[str, Any]:
     """The row as JSON values. Raises NotFound."""
-    return await shown(session, resource, await find(session, resource, key))
+    row_id = await find_id(session, resource, key)
+    if row_id is None:
+        raise await missing(session, resource, key)
+    return await _by_id(session, resource, row_id)
 
 
 async def shown(session: AsyncSession, resource: Resource, row: ConfigRow) -> dict[str, Any]:
-    made = render(resource, row, await names_of(session, resource, [row]))
-    if resource.more is not None and row.id is not None:
-        made.update(extra((await resource.more(session, [row])).get(row.id, {})))
-    return made
+    """A row that is flushed, as lists show it."""
+    return await _by_id(session, resource, row.id or 0)
+
+
+async def _by_id(session: AsyncSession, resource: Resource, row_id: int) -> dict[str, Any]:
+    statement = reader(resource).statement.where(col(resource.model.id) == row_id)
+    (found,) = await shown_rows(session, resource, await fetched(session, statement))
+    return found
 
 
 async def create(
     session: AsyncSession, resource: Resource, data: Mapping[str, Any], *, strict: bool = False
 ) -> dict[str, Any]:
     """A new row from field values; references may be given by name. Raises Invalid, Conflict."""
-    values = await _values(session, resource, data, {}, None, strict=strict)
+    values = await checked(session, resource, data, {}, None, strict=strict)
     now = now_ms()
     row = resource.model(**values, created_at=now, updated_at=now)
     session.add(row)
@@ -66,16 +74,16 @@ async def change(
     strict: bool = False,
     version: int | None = None,
     action: str = "updated",
+    reason: str | None = None,
 ) -> dict[str, Any]:
     """Set the fields given in `data`. `version`: refuse with Stale if the row is no longer of that version.
 
-    A change that changes nothing leaves the row's version alone.
+    A change that changes nothing leaves the row's version alone. `reason` is for the audit log.
     """
     row = await find(session, resource, key, lock=True)
-    if version is not None and row.version != version:
-        raise Stale("version", f"is {row.version} now, not {version}: read it again")
+    _check_version(resource, row, version, _wanted(resource, data))
     before = {name: getattr(row, name) for name in resource.writable}
-    values = await _values(session, resource, data, before, row.id, strict=strict)
+    values = await checked(session, resource, data, before, row.id, strict=strict)
     changed = {name: value for name, value in values.items() if value != before[name]}
     if changed:
         for name, value in changed.items():
@@ -86,29 +94,54 @@ async def change(
         await _changed(session, resource, now)
         hidden = dict.fromkeys(resource.secrets & set(changed), audit.HIDDEN)
         old = {name: before[name] for name in changed if name not in hidden}
-        await audit.record(
-            session, f"{kind_of(resource)}.{action}", kind_of(resource), row.id, old, {**changed, **hidden}
-        )
+        kind = kind_of(resource)
+        await audit.record(session, f"{kind}.{action}", kind, row.id, old, {**changed, **hidden}, reason)
     return await shown(session, resource, row)
 
 
-async def remove(session: AsyncSession, resource: Resource, key: str | int) -> dict[str, Any]:
-    """Delete a row and what belongs to it. Raises Conflict if other rows need it."""
+def _wanted(resource: Resource, data: Mapping[str, Any]) -> list[str]:
+    """The columns that `data` is about, of those that may be shown."""
+    named = {ref_name(column): column for column in resource.refs}
+    wanted = [named.get(name, name) for name in data]
+    return [name for name in resource.writable if name in wanted and name not in resource.secrets]
+
+
+def _check_version(resource: Resource, row: ConfigRow, version: int | None, wanted: Iterable[str] = ()) -> None:
+    """Raises Stale, saying how the row is now."""
+    if version is None or row.version == version:
+        return
+    values = {name: plain(name, getattr(row, name)) for name in wanted}
+    current = {"version": row.version, "updated_at": plain("updated_at", row.updated_at), "values": values}
+    raise Stale("version", f"is {row.version} now, not {version}: read it again", current)
+
+
+async def remove(
+    session: AsyncSession,
+    resource: Resource,
+    key: str | int,
+    *,
+    version: int | None = None,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    """Delete a row and what belongs to it. Raises NotFound, Stale; Conflict if other rows need it."""
     row = await find(session, resource, key, lock=True)
+    _check_version(resource, row, version)
     await _check_unused(session, resource, row)
     gone = await shown(session, resource, row)
     await session.exec(sql_delete(resource.model).where(col(resource.model.id) == row.id))
     await _changed(session, resource, now_ms())
-    await audit.record(session, f"{kind_of(resource)}.deleted", kind_of(resource), row.id, gone, None)
+    await audit.record(session, f"{kind_of(resource)}.deleted", kind_of(resource), row.id, gone, None, reason)
     return gone
 
 
-async def set_paused(session: AsyncSession, resource: Resource, key: str | int, paused: bool) -> dict[str, Any]:
+async def set_paused(
+    session: AsyncSession, resource: Resource, key: str | int, paused: bool, *, reason: str | None = None
+) -> dict[str, Any]:
     """Pause: no new calls; those that are up go on."""
     if not resource.pausable:
         raise Invalid("status", f"{resource.name} cannot be paused")
     status, action = ("INACTIVE", "paused") if paused else ("ACTIVE", "resumed")
-    return await change(session, resource, key, {"status": status}, action=action)
+    return await change(session, resource, key, {"status": status}, action=action, reason=reason)
 
 
 async def copy(
@@ -141,40 +174,6 @@ async def _free_name(session: AsyncSession, resource: Resource, name: str) -> st
     while (wanted := f"{name} (Copy)" if number == 1 else f"{name} (Copy {number})") in taken:
         number += 1
     return wanted
-
-
-async def _values(
-    session: AsyncSession,
-    resource: Resource,
-    data: Mapping[str, Any],
-    before: Mapping[str, Any],
-    row_id: int | None,
-    *,
-    strict: bool,
-) -> dict[str, Any]:
-    """Parsed and checked values of all fields: what is given, over what was before."""
-    for name, value in data.items():
-        check_text(name, value)
-    given = await resolve_refs(session, resource, data)
-    check_names(resource, given)
-    merged = {**before, **given}
-    resource.prepare(merged, frozenset(given))
-    values = parse_fields(resource.fields, merged, strict=strict)
-    await _check_unique(session, resource, values, row_id)
-    await resource.check(session, values, row_id)
-    return values
-
-
-async def _check_unique(
-    session: AsyncSession, resource: Resource, values: Mapping[str, Any], row_id: int | None
-) -> None:
-    model: Any = resource.model
-    for columns in (*(((resource.key,),) if resource.key else ()), *resource.unique):
-        same = [getattr(model, name).is_not_distinct_from(values[name]) for name in columns]
-        query = select(model.id).where(*same, model.id != (row_id or 0))
-        if (await session.exec(query)).first() is not None:
-            what = f"{values[columns[0]]!r} " if len(columns) == 1 else ""
-            raise Conflict(columns[0], f"{what}is taken by another {resource.singular}")
 
 
 async def _check_unused(session: AsyncSession, resource: Resource, row: ConfigRow) -> None:

@@ -93,7 +93,7 @@ async def test_filters_and_across_keys_or_inside(db: Database):
     [
         (Query(filters={"nope": ["1"]}), UnknownKey),
         (Query(sort_by="nope"), UnknownKey),
-        (Query(sort_by="daily_cap"), UnknownKey),
+        (Query(sort_by="filters"), UnknownKey),
         (Query(limit=0), Invalid),
         (Query(limit=1001), Invalid),
         (Query(cursor="@@@"), Invalid),

@@ -1,0 +1,88 @@
+"""Filters that are no columns of the rows: what is attached to a campaign, what its calls brought in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import exists, func, or_
+from sqlmodel import col, select
+
+from dcx_ari.services.errors import Invalid
+from dcx_ari.store import models as m
+
+_MOST_CENTS = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`make` turns the filter's name and its values into a condition; it raises Invalid. `kind` is their JSON type."""
+
+    help: str
+    kind: str
+    make: Callable[[str, Sequence[str]], Any]
+
+
+def _yes(key: str, text: str) -> bool:
+    try:
+        return TypeAdapter(bool).validate_python(text.strip())
+    except ValidationError:
+        raise Invalid(key, "must be true or false") from None
+
+
+def _has_active_buyers(key: str, values: Sequence[str]) -> Any:
+    """Attached and not paused: a buyer who is not paused, or a group with such a member."""
+    link, member = m.CampaignBuyer, m.BuyerGroupMember
+    buyer = select(m.Buyer.id).where(col(m.Buyer.id) == link.buyer_id, col(m.Buyer.status) == "ACTIVE")
+    group = (
+        select(m.BuyerGroup.id)
+        .join(member, col(member.group_id) == col(m.BuyerGroup.id))
+        .join(m.Buyer, col(m.Buyer.id) == col(member.buyer_id))
+        .where(
+            col(m.BuyerGroup.id) == link.group_id,
+            col(m.BuyerGroup.status) == "ACTIVE",
+            col(m.Buyer.status) == "ACTIVE",
+        )
+    )
+    found = exists().where(
+        col(link.campaign_id) == m.Campaign.id,
+        col(link.status) == "ACTIVE",
+        or_(buyer.correlate(link).exists(), group.correlate(link).exists()),
+    )
+    return found if _yes(key, values[-1]) else ~found
+
+
+def _revenue(key: str, values: Sequence[str]) -> Any:
+    """What all of the campaign's calls brought, cents; test calls are left out, and no calls are 0 cents."""
+    bound = _cents(key, values[-1])
+    call: Any = m.Call
+    campaign = call.campaign_id + 0  # not by the index on campaigns: that would read every call's row
+    totals = select(campaign).where(call.campaign_id.is_not(None), call.test.is_(False)).group_by(campaign)
+    revenue = func.sum(call.revenue_cents)
+    fits, fails = revenue >= bound, revenue < bound
+    if key == "revenue_max":
+        fits, fails = revenue <= bound, revenue > bound
+    without_calls = bound <= 0 if key == "revenue_min" else bound >= 0
+    if without_calls:
+        return col(m.Campaign.id).not_in(totals.having(fails))
+    return col(m.Campaign.id).in_(totals.having(fits))
+
+
+def _cents(key: str, text: str) -> int:
+    try:
+        cents = Decimal(text.strip()) * 100
+    except InvalidOperation:
+        cents = Decimal("NaN")
+    if not cents.is_finite() or cents != int(cents) or abs(cents) > _MOST_CENTS:
+        raise Invalid(key, "must be an amount of money such as 25.50")
+    return int(cents)
+
+
+OF_CAMPAIGNS: Mapping[str, Rule] = {
+    "has_active_buyers": Rule("Whether a buyer is attached who is not paused.", "boolean", _has_active_buyers),
+    "revenue_min": Rule("Its calls brought at least so much, such as 25.50.", "number", _revenue),
+    "revenue_max": Rule("Its calls brought at most so much.", "number", _revenue),
+}

@@ -1,0 +1,62 @@
+"""Whose rows an asker may see, and by which clock: carried by the session, so that no service can forget it.
+
+`session.info["scope"]` is set where a request comes in (`api.context`); a session without one sees all rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import false
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from dcx_ari.services.resources import Resource
+
+_COMPANY_ZONE = "America/New_York"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Only what belongs to this buyer, to this traffic source; both None: everything."""
+
+    buyer_id: int | None = None
+    source_id: int | None = None
+
+    @property
+    def everything(self) -> bool:
+        return self.buyer_id is None and self.source_id is None
+
+
+EVERYTHING = Scope()
+
+
+def scope_of(session: AsyncSession) -> Scope:
+    found: Scope = session.info.get("scope", EVERYTHING)
+    return found
+
+
+def zone_of(session: AsyncSession) -> ZoneInfo:
+    """The company's time zone."""
+    found: ZoneInfo | None = session.info.get("zone")
+    return found if found is not None else ZoneInfo(_COMPANY_ZONE)
+
+
+def conditions(scope: Scope, resource: Resource) -> list[Any]:
+    """What every query on these rows is narrowed by.
+
+    A buyer sees its own row, a source its own row and its numbers, neither anything else; one tied to both sees
+    nothing of either that is not in both.
+    """
+    model: Any = resource.model
+    found: list[Any] = []
+    if scope.buyer_id is not None:
+        found.append(model.id == scope.buyer_id if resource.name == "buyers" else false())
+    if scope.source_id is not None:
+        if resource.name == "sources":
+            found.append(model.id == scope.source_id)
+        else:
+            own = resource.name == "numbers"
+            found.append(model.traffic_source_id == scope.source_id if own else false())
+    return found
