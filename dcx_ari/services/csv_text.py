@@ -43,7 +43,7 @@ class Row:
 
 
 def escaped(text: str) -> str:
-    """The cell as it is written: what could be a formula begins with `'`. A plain number (-10, +15551234567) does not."""
+    """The cell as it is written: with a single quote before what could be a formula. -10 and +15551234567 are none."""
     if not text or text[0] not in _FIRST:
         return text
     return f"'{text}" if _FORMULA.match(text) and not _PLAIN_NUMBER.fullmatch(text) else text
