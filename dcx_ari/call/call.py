@@ -24,6 +24,8 @@ from dcx_ari.decide.digits import Complete, DigitRule, Incomplete, Invalid, judg
 _ANSWER_S = 5.0
 _PLAYBACK_START_S = 5.0
 _PLAYBACK_MAX_S = 600.0
+_SURPLUS_MS = 2000  # people press # after the last digit of a full entry too: it must not answer the next question
+GENERATION = 1000  # more than a call ever names of one role
 
 
 class Call:
@@ -56,6 +58,7 @@ class Call:
         self.shown_number = facts.caller  # what a dialled party sees as the caller
         self._signal = Signal()
         self._playbacks: dict[str, bool] = {}  # id → finished
+        self.generation = 0  # how often the call was taken over: by a process that did not begin it
         self._minted: dict[str, int] = {}
         self._indicating: str | None = None
 
@@ -74,8 +77,8 @@ class Call:
     # -- ids, stages, waiting -------------------------------------------------------------------------------
 
     def mint(self, role: str) -> str:
-        """The next id of a role: `{call}.leg1`, `{call}.bridge1`, …"""
-        number = self._minted[role] = self._minted.get(role, 0) + 1
+        """The next id of a role: `{call}.leg1`, `{call}.bridge1`, …; from 1001 on after a takeover."""
+        number = self._minted[role] = self._minted.get(role, self.generation * GENERATION) + 1
         return f"{self.id}.{role}{number}"
 
     async def stage(self, name: str, **state: Any) -> None:
@@ -89,6 +92,8 @@ class Call:
         self.stage_name = name
         if self.node is not None:
             state = {"node": self.node, **state}
+        if plays := self._minted.get("play"):
+            state["plays"] = plays
         self.ports.journal.update(self.id, stage=name, stage_data=state)
         self.ports.journal.event(self.id, now, "stage", {"stage": name, **state})
 
@@ -183,6 +188,8 @@ class Call:
             entry += digit
             verdict = match(entry, rule)
             if not isinstance(verdict, Incomplete):
+                if rule.terminator and digit != rule.terminator:
+                    listener.pass_over(rule.terminator, self.ports.now_ms() + _SURPLUS_MS)
                 return verdict
 
     async def ring(self) -> None:

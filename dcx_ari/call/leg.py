@@ -118,5 +118,12 @@ class Leg:
             self.ended = ended
             self.ended_at = now_ms
 
+    def pass_over(self, digit: str, until_ms: int) -> None:
+        """Ignore this key if it is the next one, and comes in time."""
+        if not self.digits:
+            self.surplus = (digit, until_ms)
+        elif self.digits[0] == digit:
+            self.digits.popleft()
+
     def take_digit(self) -> str | None:
         return self.digits.popleft() if self.digits else None

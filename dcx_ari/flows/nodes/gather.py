@@ -15,9 +15,6 @@ from dcx_ari.flows.nodes.base import BargeIn, Edge, Name, Node, Say, Seconds, So
 from dcx_ari.flows.problems import Problem
 from dcx_ari.flows.prompts import play_all
 
-_SURPLUS_MS = 2000
-"""So long a terminator after an entry that was complete without it is taken for its end, not for the next menu's."""
-
 
 class Gather(Node, frozen=True, tag="gather"):
     """Ask for `min` to `max` digits that match `pattern` (the whole entry), and keep them as `tag`.
@@ -70,7 +67,6 @@ class Gather(Node, frozen=True, tag="gather"):
                 await play_all(call, pieces(wrong), barge_in=self.barge_in)
             await play_all(call, pieces(self.say, self.sound), barge_in=self.barge_in)
             entry = await call.digits(rule, first_s=self.timeout_s, between_s=self.between_s)
-            self._swallow_terminator(call, "" if entry is None else entry.digits)
             if isinstance(entry, Complete):
                 call.tag(**{self.tag: entry.digits})
                 return Edge("next", self.next)
@@ -78,13 +74,3 @@ class Gather(Node, frozen=True, tag="gather"):
             if entry is not None:
                 call.note("invalid_digits", digits=entry.digits)
         return self.following(outcome) or Edge("next", self.next)
-
-    def _swallow_terminator(self, call: Call, entry: str) -> None:
-        """People press # also after the last digit of a full entry: it must not answer the next question."""
-        if not self.terminator or len(entry) < self.max:
-            return
-        if call.caller.digits:
-            if call.caller.digits[0] == self.terminator:
-                call.caller.digits.popleft()
-        else:
-            call.caller.surplus = (self.terminator, call.ports.now_ms() + _SURPLUS_MS)
