@@ -68,3 +68,9 @@ def in_words(event: str, data: Mapping[str, Any]) -> str:
 def slack_text(event: str, data: Mapping[str, Any]) -> str:
     """The line, with what has a meaning in Slack's markup (& < >) written out: callers choose their own names."""
     return in_words(event, data).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def mail_text(event: str, data: Mapping[str, Any]) -> str:
+    """The line, and under it all that is known."""
+    rows = [f"{name.replace('_', ' ')}: {value}" for name, value in data.items() if value not in (None, "")]
+    return "\n".join([in_words(event, data), "", *rows, ""])

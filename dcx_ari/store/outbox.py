@@ -15,13 +15,12 @@ from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from dcx_ari.decide.events import envelope, wants
-from dcx_ari.decide.words import slack_text
+from dcx_ari.decide.events import envelope
+from dcx_ari.decide.words import in_words, mail_text, slack_text
 from dcx_ari.store.models.outbox import OutboxKind, OutboxRow
-from dcx_ari.store.models.webhooks import WebhookEndpoint
+from dcx_ari.store.receivers import Receiver, receivers
 
 Statement = tuple[str, Sequence[Sequence[Any]]]
 
@@ -34,6 +33,7 @@ _INSERT = (
     f"INSERT INTO outbox ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 — ours
     "ON CONFLICT (dedupe_key) DO NOTHING"
 )
+_KINDS: Mapping[str, OutboxKind] = {"standard": "webhook", "slack": "slack", "email": "email"}
 TOLD = "outbox"
 """Key of `session.info`: the transaction wrote rows, so whoever delivers is woken when it has committed."""
 
@@ -74,15 +74,6 @@ class Message:
         return {name: getattr(self, name) for name in _COLUMNS}
 
 
-@dataclass(frozen=True, slots=True)
-class Receiver:
-    """An active endpoint, as far as writing to it goes."""
-
-    id: int
-    format: str
-    events: tuple[str, ...]
-
-
 def to_text(value: Mapping[str, Any]) -> str:
     """JSON as it is sent: compact, keys in the order given. What is not Unicode (half a surrogate) becomes `?`."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode("utf-8")
@@ -104,35 +95,29 @@ def messages_for(
     dedupe_key: str | None = None,
 ) -> list[Message]:
     """One message to each receiver that wants the event. Both keys are made each receiver's own."""
-    found = []
-    body = ""
-    for each in receivers:
-        if not wants(each.events, event):
-            continue
-        if each.format == "slack":
-            payload = to_text({"text": slack_text(event, data)})
-        else:
-            payload = body = body or to_text(envelope(event, at_ms, data))
-        found.append(
-            Message(
-                kind="slack" if each.format == "slack" else "webhook",
-                payload=payload,
-                event=event,
-                endpoint_id=each.id,
-                call_id=call_id,
-                order_key=f"{order_key}/{each.id}" if order_key else None,
-                dedupe_key=f"{dedupe_key}/{each.id}" if dedupe_key else None,
-                created_at=at_ms,
-            )
+    return [
+        Message(
+            kind=_KINDS[each.format],
+            payload=_payload(each, event, data, at_ms),
+            event=event,
+            endpoint_id=each.endpoint_id,
+            call_id=call_id,
+            order_key=f"{order_key}/{each.key}" if order_key and each.format != "email" else None,
+            dedupe_key=f"{dedupe_key}/{each.key}" if dedupe_key else None,
+            created_at=at_ms,
         )
-    return found
+        for each in receivers
+        if each.wants(event, data)
+    ]
 
 
-async def receivers(session: AsyncSession) -> list[Receiver]:
-    """The active endpoints."""
-    row = WebhookEndpoint
-    query = select(row.id, row.format, row.events).where(col(row.status) == "ACTIVE").order_by(col(row.id))
-    return [Receiver(each[0] or 0, each[1], tuple(each[2])) for each in (await session.exec(query)).all()]
+def _payload(receiver: Receiver, event: str, data: Mapping[str, Any], at_ms: int) -> str:
+    if receiver.format == "slack":
+        return to_text({"text": slack_text(event, data)})
+    if receiver.format == "email":
+        subject = f"DCX: {in_words(event, data)}"[:200]
+        return to_text({"to": [receiver.to], "subject": subject, "text": mail_text(event, data), "attachments": []})
+    return to_text(envelope(event, at_ms, data))
 
 
 async def put(
@@ -175,7 +160,10 @@ async def tell(
     order_key: str | None = None,
     dedupe_key: str | None = None,
 ) -> int:
-    """Write a row for each active endpoint that wants the event; how many. Raises KeyError for an unknown event."""
+    """Write a row for each endpoint and each person that wants the event; how many.
+
+    Raises KeyError for an unknown event.
+    """
     messages = messages_for(
         await receivers(session),
         event,

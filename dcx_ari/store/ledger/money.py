@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from dcx_ari.decide.caps import CONVERSION, CounterKey, Hold, Outcome
 from dcx_ari.store.ledger.memory import HoldRow
+from dcx_ari.store.ledger.rows import Statement, WriteRows
 from dcx_ari.store.ledger.settle import Counting, Finish, commit, enter
 from dcx_ari.store.ledger.tx import Tx
 from dcx_ari.store.ledger.types import SPACING, Adjusted, BadEntry, Converted, Money, Sums
@@ -90,7 +91,7 @@ class Convert:
     flagged over_cap. Asked again, by whatever rule, it does nothing: a call is sold once.
 
     `counts` are the conversion and revenue counters without a limit; others in it, and those that the attempt holds,
-    are left alone.
+    are left alone. `told` are rows for the outbox, written where the conversion is booked now.
     """
 
     call_id: str
@@ -99,6 +100,7 @@ class Convert:
     money: tuple[Money, ...]
     at: int
     counts: Sequence[Hold] = ()
+    told: Sequence[Statement] = ()
 
     def apply(self, tx: Tx) -> Converted:
         _check(self.money)
@@ -119,6 +121,7 @@ class Convert:
                 if counting.count(tx, wanted, actual):
                     over.append(wanted.key)
         self._mark(tx)
+        WriteRows(self.told).apply(tx)
         return Converted(_book(tx, self.money, self.at, bool(over)), tuple(over))
 
     def _mark(self, tx: Tx) -> None:

@@ -1,5 +1,6 @@
 """A buyer's report on a call: judged and booked in one transaction, so that two at once cannot both be the first."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ from dcx_ari.decide.caps import Hold
 from dcx_ari.decide.payout import adjustment_cents, share_cents
 from dcx_ari.decide.postback import Accept, Adjust, Booked, Noop, Postback, Reject, judge
 from dcx_ari.store.ledger.money import Convert, Correct, is_converted
+from dcx_ari.store.ledger.rows import Statement, WriteRows
 from dcx_ari.store.ledger.tx import Tx
 from dcx_ari.store.ledger.types import Converted, Money
 
@@ -45,7 +47,8 @@ class Report:
 
     The amount is kept within `low` and `high` (None: no bound), except 0, which takes the price back. `share_bp` is
     the source's share of revenue in basis points, None where its payout does not depend on revenue. `counts`: the
-    buyer's conversion and revenue counters, for those that the attempt holds nothing of.
+    buyer's conversion and revenue counters, for those that the attempt holds nothing of. `told` gives the rows for the
+    outbox from the call's revenue and whether a cap was passed; asked where something is booked.
     """
 
     call_id: str
@@ -59,6 +62,7 @@ class Report:
     share_bp: int | None
     at: int
     counts: tuple[Hold, ...] = ()
+    told: Callable[[int, bool], Sequence[Statement]] = lambda _revenue, _over: ()
 
     def apply(self, tx: Tx) -> Told:
         tx.write()
@@ -82,6 +86,7 @@ class Report:
         done = self._book(tx, attempt, price, delta, share)
         revenue = books.revenue + delta
         tx.connection.many(_CALL, [(revenue, books.payout + share, True, self.at, self.call_id)])
+        WriteRows(self.told(revenue, bool(done.over_cap))).apply(tx)
         return Told(verdict, revenue, bool(done.over_cap))
 
     def _attempt(self, tx: Tx) -> int:

@@ -6,12 +6,15 @@ from typing import Any
 
 from dcx_ari.store.ledger.tx import Tx
 
+Statement = tuple[str, Sequence[Sequence[Any]]]
+"""SQL and its rows of `?` parameters."""
+
 
 @dataclass(frozen=True, slots=True)
 class WriteRows:
     """Request: run each statement with its rows of `?` parameters, in order."""
 
-    statements: Sequence[tuple[str, Sequence[Sequence[Any]]]]
+    statements: Sequence[Statement]
 
     def apply(self, tx: Tx) -> None:
         for sql, rows in self.statements:
