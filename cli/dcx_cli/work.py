@@ -14,7 +14,7 @@ import typer
 
 from dcx_ari.services.audit import Actor
 from dcx_ari.settings import Settings, read_settings
-from dcx_ari.store.db import Database, open_database
+from dcx_ari.store.db import Database, Session, open_database
 from dcx_ari.store.migrate import migrate
 
 T = TypeVar("T")
@@ -39,6 +39,26 @@ def run(ctx: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
             await database.close()
 
     return asyncio.run(all_of_it())
+
+
+def reading(ctx: typer.Context, work: Callable[[Session], Awaitable[T]]) -> T:
+    """As `run`, with one consistent view of the database."""
+
+    async def with_session(database: Database) -> T:
+        async with database.read() as session:
+            return await work(session)
+
+    return run(ctx, with_session)
+
+
+def writing(ctx: typer.Context, work: Callable[[Session], Awaitable[T]]) -> T:
+    """As `run`, in one transaction."""
+
+    async def with_session(database: Database) -> T:
+        async with database.write() as session:
+            return await work(session)
+
+    return run(ctx, with_session)
 
 
 def os_user() -> Actor:

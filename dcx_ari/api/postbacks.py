@@ -52,7 +52,7 @@ def routes(receive: Receive) -> Callable[[web.Application], None]:
                     tag="Postbacks",
                     body={"type": "object"},
                     answer=Booked,
-                    refuses=(401, 404, 409, 410),
+                    refuses=(401, 404, 409),
                 )
             ],
         )

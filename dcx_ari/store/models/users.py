@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, StringConstraints
 from sqlalchemy import Column, ForeignKey, Integer
 from sqlmodel import Field, SQLModel
 
+from dcx_ari.store.fields import Line
 from dcx_ari.store.models.base import AUTOINCREMENT, choice, json_field, one_of
+from dcx_ari.store.models.keys import RoleName
 from dcx_ari.store.types import Millis
 
 UserStatus = Literal["ACTIVE", "INACTIVE"]
@@ -19,20 +23,35 @@ def _user(*, primary_key: bool = False) -> Any:
     return Field(sa_column=Column(Integer, key, primary_key=primary_key, nullable=False, index=not primary_key))
 
 
-class User(SQLModel, table=True):
+def email(value: str) -> str:
+    """The address in lower case, its domain in ASCII; a name beside it is refused."""
+    try:
+        found = validate_email(value, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False)
+    except EmailNotValidError:
+        raise ValueError("must be an e-mail address such as ann@example.com") from None
+    return f"{found.ascii_local_part}@{found.ascii_domain}".lower()
+
+
+Email = Annotated[str, StringConstraints(max_length=255), AfterValidator(email)]
+
+
+class UserFields(SQLModel):
     """`buyer_id`, `traffic_source_id`: as with keys, tied to that one; no foreign keys for the same reason."""
 
+    email: Email = Field(unique=True, description="E-mail address, to log in with")
+    name: Line = Field(default="", description="Name")
+    role: RoleName = Field(default="viewer", description="admin, manager, agent, viewer, or a role of your own")
+    status: UserStatus = choice("ACTIVE", "ACTIVE or INACTIVE: cannot log in")
+    buyer_id: int | None = Field(default=None, description="Sees only what belongs to this buyer")
+    traffic_source_id: int | None = Field(default=None, description="Sees only what belongs to this traffic source")
+
+
+class User(UserFields, table=True):
     __tablename__ = "users"
     __table_args__ = (one_of("status", UserStatus), AUTOINCREMENT)
 
     id: int | None = Field(default=None, primary_key=True)
-    email: str = Field(unique=True, description="Lower case")
-    name: str = ""
     password_hash: str | None = Field(default=None, description="Argon2id; none: cannot log in yet")
-    role: str = "viewer"
-    status: UserStatus = choice("ACTIVE", "ACTIVE or INACTIVE")
-    buyer_id: int | None = None
-    traffic_source_id: int | None = None
     created_at: int = Field(default=0, sa_type=Millis)
     updated_at: int = Field(default=0, sa_type=Millis)
     last_login_at: int | None = Field(default=None, sa_type=Millis)
