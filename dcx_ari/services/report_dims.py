@@ -24,7 +24,8 @@ Fold = Callable[[Any], Any]
 @dataclass(frozen=True, slots=True)
 class Dimension:
     """`column` is the call's column; `fold` turns its value into that of the group, `row` names the kind of row
-    whose id it is. `in_time`: groups are shown in their own order, others by their number of calls.
+    whose id it is. `in_time`: groups are shown in their own order, others by their number of calls. `whole`: the
+    column is a whole number that has an index of its own.
     """
 
     help: str
@@ -32,8 +33,12 @@ class Dimension:
     fold: Fold | None = None
     row: str = ""
     in_time: bool = False
+    whole: bool = False
 
     def expression(self, view: View) -> Any:
+        if self.row or self.whole:
+            # Else SQLite goes in the order of that index, over the rows of all times.
+            return col(getattr(Call, self.column)) + 0
         if self.column != "duplicate":
             return col(getattr(Call, self.column))
         make = FILTERS["duplicate"].make
@@ -80,7 +85,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
     "source": Dimension("Traffic source.", "traffic_source_id", row="sources"),
     "number": Dimension("Tracking number.", "number_id", row="numbers"),
     "group": Dimension("Group of the buyer.", "group_id", row="groups"),
-    "vertical": Dimension("Vertical of the campaign.", "campaign_id"),
+    "vertical": Dimension("Vertical of the campaign.", "campaign_id", whole=True),
     "state": Dimension("State of the caller.", "caller_state", _text),
     "city": Dimension("City of the caller's number.", "caller_city", _text),
     "hour": Dimension("Hour of arrival, 0 to 23.", "local_hour", in_time=True),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, func
+from sqlalchemy import case, func, literal_column
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -57,8 +57,9 @@ async def sums_by(session: AsyncSession, keys: Sequence[Any], conditions: Sequen
         func.sum(col(Call.talk_ms)),
         *money,
     ]
-    query: Any = select(*keys, *figures).select_from(Call).where(*conditions)
-    query = query.group_by(*keys).limit(MAX_GROUPS + 1) if keys else query
+    named, names = _named(keys)
+    query: Any = select(*named, *figures).select_from(Call).where(*conditions)
+    query = query.group_by(*names).limit(MAX_GROUPS + 1) if keys else query
     found: Groups = {}
     for row in (await session.exec(query)).all():
         values = Sums(*(int(value or 0) for value in row[len(keys) :]))
@@ -74,24 +75,31 @@ async def counts_by(
     session: AsyncSession, keys: Sequence[Any], conditions: Sequence[Any]
 ) -> dict[tuple[Any, ...], int]:
     """How many calls in each group."""
-    query: Any = select(*keys, func.count()).select_from(Call).where(*conditions).group_by(*keys)
+    named, names = _named(keys)
+    query: Any = select(*named, func.count()).select_from(Call).where(*conditions).group_by(*names)
     return {tuple(row[:-1]): int(row[-1]) for row in (await session.exec(query)).all()}
 
 
 async def _add_open(session: AsyncSession, keys: Sequence[Any], conditions: Sequence[Any], found: Groups) -> None:
     """The money booked so far of calls that are up."""
+    named, names = _named(keys)
     ids = list((await session.exec(select(Call.id).where(col(Call.ended_at).is_(None)))).all())
     for part in _parts(ids):
         query: Any = (
-            select(*keys, MoneyEntry.kind, func.sum(col(MoneyEntry.amount_cents)))
+            select(*named, MoneyEntry.kind, func.sum(col(MoneyEntry.amount_cents)))
             .select_from(Call)
             .join(MoneyEntry, col(MoneyEntry.call_id) == col(Call.id))
             .where(col(Call.id).in_(part), *conditions)
-            .group_by(*keys, col(MoneyEntry.kind))
+            .group_by(*names, col(MoneyEntry.kind))
         )
         for row in (await session.exec(query)).all():
             group, cents = tuple(row[:-2]), Sums()._replace(**{f"{row[-2]}_cents": int(row[-1])})
             found[group] = found.get(group, Sums()).plus(cents)
+
+
+def _named(keys: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The keys under names to group by: PostgreSQL does not see that two expressions with parameters are the same."""
+    return [key.label(f"k{i}") for i, key in enumerate(keys)], [literal_column(f"k{i}") for i in range(len(keys))]
 
 
 def _parts(ids: list[str]) -> Iterable[list[str]]:
