@@ -15,6 +15,7 @@ from dcx_ari.store.models.campaigns import Campaign, CampaignBuyer, CampaignBuye
 from dcx_ari.store.models.contacts import Contact, ContactFields
 from dcx_ari.store.models.flows import Flow, FlowFields
 from dcx_ari.store.models.groups import BuyerGroup, BuyerGroupFields, BuyerGroupMember, BuyerGroupMemberFields
+from dcx_ari.store.models.idempotency import IdempotencyKey
 from dcx_ari.store.models.jobs import Claim, JobRun, Lease
 from dcx_ari.store.models.keys import ApiKey
 from dcx_ari.store.models.numbers import Number, NumberFields
@@ -32,6 +33,7 @@ from dcx_ari.store.models.versions import ConfigVersion
 from dcx_ari.store.models.views import SavedView, SavedViewFields
 from dcx_ari.store.models.webhooks import WebhookEndpoint, WebhookEndpointFields
 from dcx_ari.store.models.wizard_drafts import WizardDraft
+from dcx_ari.store.models.workers import Worker
 
 TABLES = (
     "trunks",
@@ -78,8 +80,10 @@ TABLES = (
     "saved_views",
     "buyer_usage_snapshots",
     "campaign_keys",
+    "idempotency_keys",
     "velocity_rule",
     "wizard_drafts",
+    "workers",
 )
 
 __all__ = [
@@ -117,6 +121,7 @@ __all__ = [
     "DecisionTables",
     "Flow",
     "FlowFields",
+    "IdempotencyKey",
     "Invitation",
     "JobRun",
     "KeyKind",
@@ -150,6 +155,7 @@ __all__ = [
     "WebhookEndpoint",
     "WebhookEndpointFields",
     "WizardDraft",
+    "Worker",
 ]
 
 default_in_database(SQLModel.metadata.tables[name] for name in TABLES)
