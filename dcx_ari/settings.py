@@ -6,6 +6,7 @@ field's name in capitals with DCX_ in front.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -41,6 +42,8 @@ class Settings:
     asterisk_home: str = ""
     app_name: str = "dcx-0"
     log_level: str = "INFO"
+    public_url: str = ""
+    trusted_proxies: str = ""
     external_address: str = ""
     fallback_number: str = ""
     fallback_trunk: str = ""
@@ -53,6 +56,16 @@ class Settings:
         """First and last RTP port."""
         low, _, high = self.rtp_ports.partition("-")
         return int(low), int(high)
+
+    @property
+    def public_base(self) -> str:
+        """How others reach the API: what links in e-mails begin with, without a slash at the end."""
+        return (self.public_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Networks of the proxies in front of the API."""
+        return tuple(part.strip() for part in self.trusted_proxies.split(",") if part.strip())
 
     @property
     def asterisk_path(self) -> Path:
@@ -116,6 +129,15 @@ def _check(settings: Settings) -> None:
         raise SettingsError("DCX_TIMEZONE: must be an IANA time zone such as America/New_York") from None
     if settings.ari_url and not settings.ari_url.startswith(("http://", "https://")):
         raise SettingsError("DCX_ARI_URL: must begin with http:// or https://")
+    if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
+        raise SettingsError("DCX_PUBLIC_URL: must begin with http:// or https://")
+    for text in settings.proxies:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            raise SettingsError(
+                f"DCX_TRUSTED_PROXIES: {text!r} is not an address or a network such as 10.0.0.0/8"
+            ) from None
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
         raise SettingsError("DCX_REDIS_URL: must begin with redis://, rediss:// or unix://")
     if settings.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):

@@ -37,6 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "test-call": ("dcx_cli.test_call", "Try a number: decide only, or place a real call."),
     "caps": ("dcx_cli.caps", "Caps: what is used, what is left, and whether it all adds up."),
     "keys": ("dcx_cli.keys", "Keys for the API."),
+    "users": ("dcx_cli.users", "Users: people who log in."),
+    "roles": ("dcx_cli.roles", "Roles: what keys and users may do."),
+    "company": ("dcx_cli.roles", "How the company writes dates and money."),
+    "audit": ("dcx_cli.audit", "Who changed what."),
     "doctor": ("dcx_cli.doctor", "Check every part and say how to mend it."),
 }
 """Name -> (module, help in one line)."""

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from dcx_ari.api import access, calls, health, keys, objects, rows
+from dcx_ari.api import access, audit, calls, health, invitations, keys, objects, rows, users
 from dcx_ari.api.context import CONTEXT, DEFAULT_ZONE, MAX_BODY, Context, Readiness
 from dcx_ari.api.middleware import around, common_headers, errors_as_json
 from dcx_ari.services.gate import Gate
-from dcx_ari.services.holder import Network
+from dcx_ari.services.holder import parse_networks
+from dcx_ari.services.logins import Logins
 from dcx_ari.store.db import Database
 
 AddRoutes = Callable[[web.Application], None]
@@ -32,15 +33,17 @@ def make_app(
     public: tuple[str, ...] = (),
     zone: str = DEFAULT_ZONE,
     home: Path | None = None,
-    proxies: tuple[Network, ...] = (),
+    proxies: Iterable[str] = (),
+    base_url: str = "http://127.0.0.1:8080",
     gate: Gate | None = None,
+    logins: Logins | None = None,
 ) -> web.Application:
     """The API over a migrated database.
 
     `readiness` says why calls cannot be taken (None: they can). `registry` is where metrics are kept. `more` adds
     routes of parts that this package does not know; paths that begin with one of `public` need no key. `zone` is the
     company's (IANA); `home` is where recordings are (None: there are none to give). `proxies` are
-    believed what they say in X-Forwarded-For.
+    the networks of proxies whose X-Forwarded-For is believed; `base_url` begins the links in e-mails.
     """
     app = web.Application(
         middlewares=[around, errors_as_json, access.authenticate],
@@ -49,7 +52,9 @@ def make_app(
     )
     app[CONTEXT] = Context(database, readiness, registry or CollectorRegistry(), public, ZoneInfo(zone), home)
     app[access.GATE] = gate or Gate(database)
-    app[access.PROXIES] = proxies
+    app[access.PROXIES] = parse_networks(proxies)
+    app[users.LOGINS] = logins or Logins(database)
+    app[invitations.BASE_URL] = base_url
     app.cleanup_ctx.append(access.keep_gate)
     app.on_response_prepare.extend((common_headers, access.limit_headers))
     for add_routes in (
@@ -57,6 +62,9 @@ def make_app(
         rows.add_routes,
         calls.add_routes,
         keys.add_routes,
+        users.add_routes,
+        invitations.add_routes,
+        audit.add_routes,
         objects.add_routes,
         *more,
     ):

@@ -62,7 +62,7 @@ RINGS = (
     _ring(
         "dcx_ari/services",
         "dcx_ari.services dcx_ari.store dcx_ari.decide dcx_ari.flows.document dcx_ari.clock dcx_ari.settings",
-        "msgspec phonenumbers pydantic sqlalchemy sqlmodel yaml",
+        "argon2 msgspec phonenumbers pydantic sqlalchemy sqlmodel yaml",
     ),
     _ring(
         "dcx_ari/api",
