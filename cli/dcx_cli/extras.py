@@ -13,6 +13,7 @@ _FILES = {
     "buyers": "dcx_cli.buyers",
     "campaigns": "dcx_cli.campaigns",
     "sources": "dcx_cli.sources",
+    "suppressions": "dcx_cli.suppressions",
     "schedules": "dcx_cli.schedules",
 }
 """Name of the kind -> its file."""

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from sqlmodel import SQLModel
 
-from dcx_ari.services import call_counts, campaign_keys, checks, documents, row_filters
+from dcx_ari.services import call_counts, campaign_keys, checks, documents, expiry, row_filters
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
 
@@ -188,12 +188,13 @@ _ALL = (
         m.SuppressionFields,
         "suppressions",
         "phone_number",
-        ("phone_number", "list_type", "buyer", "reason", "expires_at"),
+        ("phone_number", "list_type", "buyer", "reason", "expires_at", "active"),
         key=None,
         aliases=("suppression-lists",),
         refs={"buyer_id": "buyers"},
         unique=(("phone_number", "list_type", "buyer_id"),),
         prepare=checks.prepare_suppression,
+        more=expiry.of_suppressions,
         prefix="SU",
         empty="dcx suppressions add +15551234567 --list-type blacklist --reason spam",
     ),
