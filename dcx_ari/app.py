@@ -45,6 +45,7 @@ from dcx_ari.store.journal import Journal
 from dcx_ari.store.ledger import Ledger, open_ledger
 from dcx_ari.store.ledger.rows import WriteRows
 from dcx_ari.store.migrate import migrate
+from dcx_ari.velocity import Velocity
 from dcx_ari.store.targets import Targets, networks
 from dcx_ari.timetable import Parts, jobs_of
 
@@ -120,11 +121,12 @@ class Engine:
         self.desk = StoreDesk(self.configuration, ledger, database, self.journal, clock)
         self.ari = Ari(outside.transport)
         self.trunks = TrunkObjects(self.ari)
+        self.velocity = Velocity(database, lambda: self.configuration.snapshot.version, self.journal.durable, clock)
         self.exchange = Exchange(
             outside.transport,
             settings.app_name,
             Ports(self.journal, outside.speech, self.recorder, clock, self.desk, outside.web),
-            inbound(self.configuration.document, self.configuration.fresh),
+            self.velocity.around(inbound(self.configuration.document, self.configuration.fresh)),
             StoreLifecycle(
                 self.configuration, database, ledger, self.journal, self.desk, self.trunks, self.metrics, clock
             ),
@@ -193,6 +195,7 @@ class Engine:
             yield "connection", self._transport.watch()
         yield "configuration", self.configuration.watch()
         yield "housekeeping", self._keep_house()
+        yield "velocity", self.velocity.run()
         if self._with_jobs:
             yield "jobs", self.jobs.run()
 
