@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.jobs import Job
+from dcx_ari.services import usage_snapshots, velocity
 from dcx_ari.settings import Settings
 from dcx_ari.store import leases
 from dcx_ari.store.db import Database
 from dcx_ari.store.ledger import Ledger
 
 _HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,13 @@ def jobs_of(parts: Parts) -> list[Job]:
             await leases.forget_claims(session, now)
         return now + _HOUR_MS
 
+    async def forget_callers(now: int) -> int:
+        async with parts.database.write() as session:
+            await velocity.forget_old(session, now)
+        return now + _DAY_MS
+
     return [
         Job("claims", forget_claims),
+        Job("usage snapshots", partial(usage_snapshots.take_due, parts.database)),
+        Job("callers kept out", forget_callers),
     ]
