@@ -51,7 +51,7 @@ def _day(value: int | None) -> date | None:
 
 def _iso_day(value: int | None) -> str | None:
     day = _day(value)
-    return day and day.isoformat()
+    return None if day is None else day.isoformat()
 
 
 def _iso_week(value: int | None) -> str | None:
@@ -64,7 +64,7 @@ def _iso_week(value: int | None) -> str | None:
 
 def _month(value: int | None) -> str | None:
     day = _day(value)
-    return day and f"{day:%Y-%m}"
+    return None if day is None else f"{day:%Y-%m}"
 
 
 def _weekday(value: int | None) -> str | None:
