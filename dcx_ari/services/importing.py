@@ -24,7 +24,7 @@ from dcx_ari.store.db import Database
 from dcx_ari.store.errors import StoreError
 
 BATCH = 500
-ATOMIC_ROWS = 20_000
+ATOMIC_ROWS = 10_000
 """Most rows of an import that lands all or none: it holds SQLite's only write lock, and calls wait for it."""
 MOST_ERRORS = 10_000
 """So many errors are told one by one; the others are counted."""
