@@ -103,6 +103,22 @@ class BuyerData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackData:
+    """Somebody is to be called at `due_at`. `call_id` is the call that it came of; `retry`: that call, once more."""
+
+    id: int
+    phone_number: str
+    due_at: str
+    priority: str
+    status: str
+    assigned_to: str | None = None
+    notes: str = ""
+    call_id: str | None = None
+    campaign_id: int | None = None
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryData:
     """All calls of one day in the company's time zone."""
 
@@ -144,6 +160,7 @@ _ALL = (
     Event("cap.reached", CapData, "A cap came to 75, 90 or 100 % of its limit; once per period."),
     Event("buyer.paused", BuyerData, "A buyer was paused."),
     Event("buyer.offline", BuyerData, "The trunk to a buyer does not answer."),
+    Event("callback.due", CallbackData, "A callback is due within half an hour."),
     Event("summary.daily", SummaryData, "The figures of yesterday."),
     Event("endpoint.disabled", EndpointData, "A webhook endpoint was switched off: it failed for days, or is gone."),
     Event("webhook.test", dict, "Sent by hand, to try an endpoint."),

@@ -53,6 +53,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = MappingProxyType(
         "cap.reached": _cap,
         "buyer.paused": lambda data: f"Buyer {data['name']} was paused{_why(data)}",
         "buyer.offline": lambda data: f"Buyer {data['name']} cannot be reached{_why(data)}",
+        "callback.due": lambda data: f"Call back {data['phone_number']} at {data['due_at']} ({data['priority']})",
         "summary.daily": _summary,
         "endpoint.disabled": lambda data: f"Webhook {data['url']} was switched off{_why(data)}",
     }

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, or_
+from sqlalchemy import Executable, and_, func, or_, true
+from sqlalchemy import select as select_columns
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from dcx_ari.services import call_filters
+from dcx_ari.services.call_view import View, view_of
 from dcx_ari.services.errors import Invalid, NotFound, UnknownKey
-from dcx_ari.services.find import find_id, keys_of
-from dcx_ari.services.listing import MAX_LIMIT, Page, Query, decode_cursor, encode_cursor, moment_of
-from dcx_ari.services.parse import suggest
+from dcx_ari.services.find import keys_of
+from dcx_ari.services.listing import MAX_LIMIT, Query, decode_cursor, encode_cursor
 from dcx_ari.services.render import plain
 from dcx_ari.services.resources import RESOURCES, ref_name
-from dcx_ari.store.fields import e164
-from dcx_ari.store.models.calls import Call, CallEvent, CallStatus, Leg, Recording
+from dcx_ari.store import models as m
+from dcx_ari.store.ledger.models import MoneyEntry
+from dcx_ari.store.models.calls import Call, CallEvent, Leg, Recording
+
+COUNT_UP_TO = 100_000
+"""Matches that are counted; of more it is said that there are more."""
 
 REFS: Mapping[str, str] = {
     "number_id": "numbers",
@@ -26,122 +33,230 @@ REFS: Mapping[str, str] = {
     "group_id": "groups",
     "flow_id": "flows",
 }
-_PLAIN = ("direction", "failure_reason", "caller_state", "worker", "ended_by")
-_YES_NO = ("converted", "test", "completed", "in_progress")
-_TIMES = ("date", "date_from", "date_to")
-FILTERS = ("status", "caller", "dialled", *_PLAIN, *_YES_NO, *_TIMES, *REFS, *map(ref_name, REFS), "source")
-_LIST_OMITS = ("stage_data", "decision", "headers", "postback_key")
+SORTS: Mapping[str, str] = {
+    **{name: name for name in ("started_at", "talk_ms", "revenue_cents", "payout_cents", "cost_cents", "caller")},
+    "duration": "talk_ms",
+    "revenue": "revenue_cents",
+    "payout": "payout_cents",
+    "cost": "cost_cents",
+}
+_LIST_OMITS = ("stage_data", "decision", "headers", "postback_key", "tags")
+_LISTED = tuple(name for name in Call.model_fields if name not in _LIST_OMITS)
+_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"  # in the order of every collation
 
 
-async def list_calls(session: AsyncSession, query: Query) -> Page:
-    """Newest first. `total` is -1: counting a log of millions is not what a page should cost."""
-    conditions = [await _condition(session, key, list(values)) for key, values in query.filters.items()]
-    if query.cursor is not None:
-        at, call_id = decode_cursor(query.cursor)
-        if type(at) is not int or not isinstance(call_id, str):
-            raise Invalid("cursor", "does not belong to this list")
-        before = and_(col(Call.started_at) == at, col(Call.id) < call_id)
-        conditions.append(or_(col(Call.started_at) < at, before))
+@dataclass(frozen=True, slots=True)
+class CallPage:
+    """One page. `total` counts the matches, up to `COUNT_UP_TO`; `exact` is false where there are more."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+    total: int
+    exact: bool = True
+
+
+async def list_calls(session: AsyncSession, query: Query, *, count: bool = True) -> CallPage:
+    """Newest first, or by a column of `SORTS`. Without `count` the total is -1 unless it is plain to see.
+
+    Raises UnknownKey for a filter or column that does not exist, Invalid for a value that does not fit.
+    """
     limit = query.limit or MAX_LIMIT
     if not 1 <= limit <= MAX_LIMIT:
         raise Invalid("limit", f"must be 1 to {MAX_LIMIT}")
-    newest = select(Call).where(*conditions).order_by(col(Call.started_at).desc(), col(Call.id).desc())
-    rows = list((await session.exec(newest.limit(limit + 1))).all())
-    more = len(rows) > limit
-    rows = rows[:limit]
-    names = await _names(session, rows)
-    cursor = encode_cursor(rows[-1].started_at, rows[-1].id) if more else None
-    return Page([_call(row, names, omit=_LIST_OMITS) for row in rows], cursor, -1)
+    view = view_of(session)
+    ids = await _ids(session, query, view, limit + 1)
+    more = len(ids) > limit
+    found = await _rows(session, [each[0] for each in ids[:limit]])
+    cursor = encode_cursor(ids[limit - 1][1], ids[limit - 1][0]) if more else None
+    total, exact = -1, False
+    if query.cursor is None and not more:
+        total, exact = len(found), True
+    elif count:
+        total = await count_calls(session, query)
+        exact = total < COUNT_UP_TO
+    names = await _names(session, found)
+    tags = await _tag_names(session, [row["id"] for row in found])
+    items = [view.shown({**_columns(row, names), "tags": tags.get(row["id"], [])}) for row in found]
+    return CallPage(items, cursor, total, exact)
 
 
-async def show_call(session: AsyncSession, call_id: str) -> dict[str, Any]:
-    """A call with its legs, events and recordings; the start of an id will do. Raises NotFound, Invalid."""
-    text = call_id.strip()
-    row = await session.get(Call, text) if text.isprintable() else None
-    if row is None and len(text) >= 6 and text.isalnum():
-        found = (await session.exec(select(Call).where(col(Call.id).startswith(text)).limit(2))).all()
+async def count_calls(session: AsyncSession, query: Query) -> int:
+    """How many calls match, `COUNT_UP_TO` at most."""
+    conditions = await _conditions(session, query, view_of(session))
+    matching = select(true()).select_from(Call).where(*conditions).limit(COUNT_UP_TO)
+    return int((await session.exec(select(func.count()).select_from(matching.subquery()))).one())
+
+
+async def matching_ids(session: AsyncSession, query: Query, most: int) -> list[str]:
+    """Ids of the newest calls that match, for doing something with all of them. Raises Invalid for more than `most`."""
+    found = await _ids(session, query, view_of(session), most + 1)
+    if len(found) > most:
+        raise Invalid("filter", f"matches more than {most} calls: narrow it down")
+    return [each[0] for each in found]
+
+
+async def _conditions(session: AsyncSession, query: Query, view: View, *, in_order: bool = False) -> list[Any]:
+    found = await call_filters.conditions(session, query.filters, view, in_order=in_order)
+    return [*found, call_filters.search(query.search)] if query.search.strip() else found
+
+
+async def _ids(session: AsyncSession, query: Query, view: View, limit: int) -> list[tuple[str, Any]]:
+    """Ids and sorted values of a page: all from `ix_calls_log`, so that only the page's own rows are read."""
+    name, descending = ("started_at", True) if query.sort_by == "id" else (query.sort_by, query.descending)
+    if name not in SORTS or SORTS[name] in view.hidden:
+        known = [each for each, column in SORTS.items() if column not in view.hidden]
+        raise UnknownKey("sort_by", f"{name!r} is not one of {', '.join(known)}")
+    column: Any = col(getattr(Call, SORTS[name]))
+    conditions = await _conditions(session, query, view, in_order=True)
+    if query.cursor is not None:
+        conditions.append(_after(column, query.cursor, descending=descending))
+    order = [each.desc() if descending else each.asc() for each in (column, col(Call.id))]
+    statement = select(Call.id, column).where(*conditions).order_by(*order).limit(limit)
+    return [(row[0], row[1]) for row in (await session.exec(statement)).all()]
+
+
+def _after(column: Any, cursor: str, *, descending: bool) -> Any:
+    value, call_id = decode_cursor(cursor)
+    kind: type = str if column.key == "caller" else int
+    if type(value) is not kind or not isinstance(call_id, str):
+        raise Invalid("cursor", "does not belong to this list")
+    if descending:
+        return and_(column <= value, or_(column < value, col(Call.id) < call_id))
+    return and_(column >= value, or_(column > value, col(Call.id) > call_id))
+
+
+async def _rows(session: AsyncSession, ids: Sequence[str]) -> list[Mapping[str, Any]]:
+    """What lists show of these calls, in the order of `ids`."""
+    columns = [getattr(Call, name) for name in _LISTED]
+    found: dict[str, Mapping[str, Any]] = {}
+    for start in range(0, len(ids), 500):
+        part = select_columns(*columns).where(col(Call.id).in_(ids[start : start + 500]))
+        found.update({row["id"]: row for row in await _read(session, part)})
+    return [found[each] for each in ids if each in found]
+
+
+async def _read(session: AsyncSession, statement: Executable) -> Sequence[Mapping[str, Any]]:
+    """Rows of single columns, by their names."""
+    await session.flush()
+    found = await (await session.connection()).execute(statement)
+    return [dict(row) for row in found.mappings()]
+
+
+async def find_call(session: AsyncSession, call_id: str) -> Call:
+    """The call with this id, or the only one whose id begins so. Raises NotFound, Invalid."""
+    text = call_id.strip().lower()
+    if not (text.isascii() and text.replace("-", "").replace("_", "").isalnum() and len(text) <= 64):
+        raise NotFound("call", f"there is no call {call_id!r}")
+    mine = view_of(session).conditions()
+    row = (await session.exec(select(Call).where(col(Call.id) == text, *mine))).first()
+    if row is None and len(text) >= 6:
+        found = (await session.exec(select(Call).where(*_begins(text), *mine).order_by(col(Call.id)).limit(2))).all()
         if len(found) > 1:
             raise Invalid("call", f"more than one call begins with {text!r}")
         row = found[0] if found else None
     if row is None:
         raise NotFound("call", f"there is no call {call_id!r}")
-    legs = (await session.exec(select(Leg).where(col(Leg.call_id) == row.id))).all()
-    events = select(CallEvent).where(col(CallEvent.call_id) == row.id).order_by(col(CallEvent.seq))
-    recordings = select(Recording).where(col(Recording.call_id) == row.id).order_by(col(Recording.id))
+    return row
+
+
+def _begins(text: str) -> list[Any]:
+    """Ids that begin so, as a range of the primary key (`LIKE` alone would not use it)."""
+    found = [col(Call.id) >= text, col(Call.id).startswith(text, autoescape=True)]
+    short = text.rstrip(_LETTERS[-1])
+    if short and short[-1] in _LETTERS:
+        found.append(col(Call.id) < short[:-1] + _LETTERS[_LETTERS.index(short[-1]) + 1])
+    return found
+
+
+async def show_call(session: AsyncSession, call_id: str) -> dict[str, Any]:
+    """A call with everything that belongs to it; the start of an id will do. Raises NotFound, Invalid."""
+    view, row = view_of(session), await find_call(session, call_id)
+    legs = sorted(await _of(session, Leg, Leg.call_id, row.id), key=_leg_order)
+    if view.buyer_id is not None:
+        legs = [leg for leg in legs if leg.buyer_id == view.buyer_id]
     names = await _names(session, [row], legs)
-    return {
-        **_call(row, names),
-        "legs": [_columns(leg, names) for leg in sorted(legs, key=_leg_order)],
-        "events": [
-            {"at": plain("x_at", event.at), "seq": event.seq, "kind": event.kind, "data": event.data}
-            for event in (await session.exec(events)).all()
-        ],
-        "recordings": [_columns(each) for each in (await session.exec(recordings)).all()],
-    }
+    columns = _columns(row, names)
+    facts = columns.pop("tags")
+    hold = await session.get(m.LegalHold, row.id)
+    return view.shown(
+        {
+            **columns,
+            "facts": facts,
+            "tags": await tags_of(session, row.id),
+            "notes": [_columns(each) for each in await _of(session, m.CallNote, m.CallNote.call_id, row.id)],
+            "legal_hold": _columns(hold) if hold is not None else None,
+            "contact": await _contact(session, row.caller),
+            "callbacks": [_columns(each) for each in await _of(session, m.Callback, m.Callback.call_id, row.id)],
+            "legs": [_leg(leg, names, view) for leg in legs],
+            "events": await _events(session, row.id),
+            "money": [_columns(each) for each in await _of(session, MoneyEntry, MoneyEntry.call_id, row.id)],
+            "recordings": [
+                recording_shown(each, view) for each in await _of(session, Recording, Recording.call_id, row.id)
+            ],
+        }
+    )
 
 
-async def _condition(session: AsyncSession, key: str, values: list[str]) -> Any:
-    if key not in FILTERS:
-        raise UnknownKey(key, f"is not a filter of calls{suggest(key, FILTERS)}")
-    if key == "status":
-        return col(Call.status).in_([_status(value) for value in values])
-    if key in ("caller", "dialled"):
-        return col(getattr(Call, key)).in_([_number(value) for value in values])
-    if key in _PLAIN:
-        return col(getattr(Call, key)).in_(values)
-    if key in _YES_NO:
-        return _yes_no(key, values[-1])
-    if key in _TIMES:
-        return _time(key, values[-1])
-    column = "traffic_source_id" if key == "source" else key if key in REFS else f"{key}_id"
-    ids = [await find_id(session, RESOURCES[REFS[column]], value) for value in values]
-    # A deleted row is still named by the calls it had: its id may be asked for.
-    asked = {int(value) for value in values if value.isascii() and value.isdigit() and len(value) < 10}
-    return col(getattr(Call, column)).in_(sorted({each for each in ids if each is not None} | asked))
+async def _of(session: AsyncSession, model: Any, column: Any, call_id: str) -> Sequence[Any]:
+    return (await session.exec(select(model).where(col(column) == call_id).order_by(model.id))).all()
 
 
-def _status(value: str) -> str:
-    name = value.strip().upper().replace("-", "_")
-    name = "NO_ANSWER" if name == "MISSED" else name
-    if name not in get_args(CallStatus):
-        raise Invalid("status", f"{value!r} is not one of {', '.join(get_args(CallStatus))}")
-    return name
+async def _events(session: AsyncSession, call_id: str) -> list[dict[str, Any]]:
+    found = select(CallEvent).where(col(CallEvent.call_id) == call_id).order_by(col(CallEvent.seq))
+    return [
+        {"at": plain("x_at", event.at), "seq": event.seq, "kind": event.kind, "data": event.data}
+        for event in (await session.exec(found)).all()
+    ]
 
 
-def _number(value: str) -> str:
-    text = value.strip()
-    try:
-        return e164(text if text.startswith("+") else f"+{text}")
-    except ValueError:
-        return text
+async def _contact(session: AsyncSession, caller: str) -> dict[str, Any] | None:
+    found = (await session.exec(select(m.Contact).where(col(m.Contact.phone_number) == caller))).first()
+    return _columns(found) if found is not None else None
 
 
-def _yes_no(key: str, value: str) -> Any:
-    if value.lower() not in ("true", "false", "1", "0", "yes", "no"):
-        raise Invalid(key, "must be true or false")
-    wanted = value.lower() in ("true", "1", "yes")
-    if key == "in_progress":
-        return col(Call.ended_at).is_(None) if wanted else col(Call.ended_at).is_not(None)
-    if key == "completed":
-        return col(Call.status) == "COMPLETED" if wanted else col(Call.status) != "COMPLETED"
-    return col(getattr(Call, key)).is_(wanted)
+async def tags_of(session: AsyncSession, call_id: str) -> list[dict[str, Any]]:
+    """The tags of a call, by name."""
+    link, tag = m.CallSessionTag, m.CallTag
+    found = (
+        select_columns(col(tag.id), col(tag.name), col(tag.color), col(link.created_by), col(link.created_at))
+        .join(link, col(link.tag_id) == col(tag.id))
+        .where(col(link.call_session_id) == call_id)
+        .order_by(col(tag.name))
+    )
+    return [{name: plain(name, value) for name, value in row.items()} for row in await _read(session, found)]
 
 
-def _time(key: str, value: str) -> Any:
-    at = moment_of(key, value)
-    if key == "date_from":
-        return col(Call.started_at) >= at
-    if key == "date_to":
-        return col(Call.started_at) < at
-    return and_(col(Call.started_at) >= at, col(Call.started_at) < at + 86_400_000)
+async def _tag_names(session: AsyncSession, ids: Sequence[str]) -> dict[str, list[str]]:
+    link, tag = m.CallSessionTag, m.CallTag
+    found: dict[str, list[str]] = {}
+    for start in range(0, len(ids), 500):
+        rows = await session.exec(
+            select(link.call_session_id, tag.name)
+            .join(tag, col(link.tag_id) == col(tag.id))
+            .where(col(link.call_session_id).in_(ids[start : start + 500]))
+            .order_by(col(tag.name))
+        )
+        for call_id, name in rows.all():
+            found.setdefault(call_id, []).append(name)
+    return found
+
+
+def recording_shown(row: Recording, view: View) -> dict[str, Any]:
+    """A recording as JSON values; the state of one whose audio is gone is `deleted`."""
+    shown = _columns(row)
+    if row.deleting_at is not None:
+        shown["state"] = "deleted"
+    if view.scoped:
+        shown.pop("path")
+    return shown
 
 
 async def _names(session: AsyncSession, *lists: Iterable[Any]) -> dict[str, dict[int, str]]:
-    rows = [row for each in lists for row in each]
+    rows = [row if isinstance(row, Mapping) else row.__dict__ for each in lists for row in each]
     wanted = {**REFS, "trunk_id": "trunks"}
     found: dict[str, dict[int, str]] = {}
     for column, target in wanted.items():
-        ids = {getattr(row, column, None) for row in rows}
+        ids = {row.get(column) for row in rows}
         found[column] = await keys_of(session, RESOURCES[target], [each for each in ids if each is not None])
     return found
 
@@ -150,16 +265,19 @@ def _leg_order(leg: Leg) -> tuple[int, int, str]:
     return leg.position, leg.dialled_at or 0, leg.id
 
 
-def _call(row: Call, names: Mapping[str, Mapping[int, str]], omit: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {name: value for name, value in _columns(row, names).items() if name not in omit}
+def _leg(leg: Leg, names: Mapping[str, Mapping[int, str]], view: View) -> dict[str, Any]:
+    shown = _columns(leg, names)
+    if view.scoped:
+        shown = {name: value for name, value in shown.items() if name not in ("trunk", "trunk_id", "group", "group_id")}
+    return shown
 
 
-def _columns(row: SQLModel, names: Mapping[str, Mapping[int, str]] | None = None) -> dict[str, Any]:
+def _columns(row: SQLModel | Mapping[str, Any], names: Mapping[str, Mapping[int, str]] | None = None) -> dict[str, Any]:
     """All columns; beside the id of a row of configuration its key, while it exists."""
+    values = row if not isinstance(row, SQLModel) else {name: getattr(row, name) for name in type(row).model_fields}
     shown: dict[str, Any] = {}
-    for name in type(row).model_fields:
-        value = getattr(row, name)
-        shown[name] = plain(name, value)
+    for name, value in values.items():
+        shown[name] = plain("at_at" if name == "at" else name, value)
         if names is not None and name in names:
             shown[ref_name(name)] = names[name].get(value) if value is not None else None
     return shown

@@ -14,6 +14,7 @@ from dcx_ari.store.types import Millis
 
 Priority = Literal["low", "normal", "high", "urgent"]
 CallbackStatus = Literal["pending", "in-progress", "completed", "cancelled"]
+OPEN: tuple[CallbackStatus, ...] = ("pending", "in-progress")
 
 
 class CallbackFields(SQLModel):
