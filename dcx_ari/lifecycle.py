@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from dcx_ari.ari.errors import AriError, Gone
 from dcx_ari.ari.trunks import TrunkObjects
@@ -119,21 +120,23 @@ class StoreLifecycle:
         account = self._desk.account(call)
         self._desk.keep_decision(call)
         status, reason = outcome_of(call)
-        self._journal.update(
-            call.id,
-            ended_at=now,
-            status=status,
-            failure_reason=reason,
-            ended_by=call.ended_by or "system",
-            cause=call.caller.ended.cause if call.caller.ended else None,
-            talk_ms=talk_ms(call, now),
-            tags=call.tags,
-            stage="ended",
-        )
+        end: dict[str, Any] = {
+            "ended_at": now,
+            "status": status,
+            "failure_reason": reason,
+            "ended_by": call.ended_by or "system",
+            "cause": call.caller.ended.cause if call.caller.ended else None,
+            "talk_ms": talk_ms(call, now),
+            "tags": call.tags,
+            "stage": "ended",
+        }
         self._metrics.calls.labels(status).inc()
         try:
-            if account.buyers and not call.facts.test:
-                await self._settle(call, now)
+            try:
+                if account.buyers and not call.facts.test:
+                    end |= await self._settle(call, now)
+            finally:
+                self._journal.update(call.id, **end)  # in one piece: who is told of the end is told of the money
             await self._journal.durable()
         except (StoreError, LedgerError) as error:
             # The row stays open in the database and is closed, with its money, at the next connection.
@@ -142,7 +145,8 @@ class StoreLifecycle:
             self._journal.forget(call.id)
             self._desk.forget(call)
 
-    async def _settle(self, call: Call, now: int) -> None:
+    async def _settle(self, call: Call, now: int) -> dict[str, Any]:
+        """What the call's row is to say of its money. Raises StoreError, LedgerError."""
         account, snapshot = self._desk.account(call), self._desk.snapshot()
 
         def entries(money: Sums) -> list[Money]:
@@ -158,13 +162,12 @@ class StoreLifecycle:
             expected_revenue=account.revenue_cents,
             counts=account.counts_of_call(),
         )
-        self._journal.update(
-            call.id,
-            revenue_cents=sums.revenue_cents,
-            payout_cents=sums.payout_cents,
-            cost_cents=sums.cost_cents,
-            source_converted=sums.payout_cents > 0,
-        )
+        return {
+            "revenue_cents": sums.revenue_cents,
+            "payout_cents": sums.payout_cents,
+            "cost_cents": sums.cost_cents,
+            "source_converted": sums.payout_cents > 0,
+        }
 
 
 def talk_ms(call: Call, now: int) -> int:

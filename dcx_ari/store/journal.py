@@ -21,6 +21,7 @@ from dcx_ari.call.ports import Inbound
 from dcx_ari.call.tasks import Spawner
 from dcx_ari.decide.local_time import local_time
 from dcx_ari.store.errors import StoreError
+from dcx_ari.store.news import CallNews
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +57,13 @@ _JSON_COLUMNS = frozenset({"stage_data", "tags", "headers", "decision", "pauses"
 class Journal:
     """Implements the `Journal` port over `commit`, which runs statements in one transaction."""
 
-    def __init__(self, commit: Commit, worker: str, zone: ZoneInfo | None = None) -> None:
-        """`zone` is the company's: calls keep the time of their arrival on its clock (None: UTC)."""
+    def __init__(
+        self, commit: Commit, worker: str, zone: ZoneInfo | None = None, news: CallNews | None = None
+    ) -> None:
+        """`zone` is the company's: calls keep the time of their arrival on its clock (None: UTC). `news` finds in what
+        is posted here what is to be told to the outside (None: nothing is).
+        """
+        self.news = news or CallNews(lambda: (), lambda: 0)
         self._commit = commit
         self._zone = zone or ZoneInfo("UTC")
         self._worker = worker
@@ -97,6 +103,7 @@ class Journal:
             "local_weekday": here.weekday,
             "local_minute": here.minute,
         }
+        self.news.opened(call_id, self._calls[call_id])
         self._posted()
 
     def update(self, call_id: str, **fields: Any) -> None:
@@ -104,6 +111,7 @@ class Journal:
         if row is None:
             row = self._updates.setdefault(call_id, {})
         row.update({name: _plain(name, value) for name, value in fields.items()})
+        self.news.updated(call_id, fields)
         self._posted()
 
     def event(self, call_id: str, at_ms: int, kind: str, data: Mapping[str, Any]) -> None:
@@ -121,11 +129,13 @@ class Journal:
             "tech_cause": None if ended is None else ended.tech_cause,
         }
         self._legs[leg.id] = row
+        self.news.leg(call_id, leg)
         self._posted()
 
     def recording(self, call_id: str, recording_id: str, **fields: Any) -> None:
         row = self._recordings.setdefault(recording_id, {"id": recording_id, "call_id": call_id})
         row.update({name: _plain(name, value) for name, value in fields.items()})
+        self.news.recording(call_id, row)
         self._posted()
 
     def shared_text(self, digest: str, text: str) -> None:
@@ -144,6 +154,7 @@ class Journal:
     def forget(self, call_id: str) -> None:
         """The call is closed: no more events will be numbered for it."""
         self._sequences.pop(call_id, None)
+        self.news.forget(call_id)
 
     # -- the writer -----------------------------------------------------------------------------------------
 
@@ -179,6 +190,7 @@ class Journal:
         """None when all is written; the reason when the database cannot be used now."""
         try:
             await self._commit(batch)  # also an empty one: it waits for those before it
+            self.news.committed()
         except StoreError as error:
             return error
         except sqlite3.Error as error:
@@ -196,7 +208,7 @@ class Journal:
         self._calls, self._updates, self._legs, self._recordings, self._events = {}, {}, {}, {}, []
         texts, self._texts = self._texts, []
         shared = [(_SHARED, texts)] if texts else []
-        return [*shared, *_statements(*taken)]
+        return [*shared, *_statements(*taken), *self.news.take()]
 
 
 def _plain(name: str, value: Any) -> Any:
