@@ -45,11 +45,18 @@ class _Happened:
 
 
 class CallNews:
-    """Fed by the journal. `receivers` gives those of `of_calls` as of now."""
+    """Fed by the journal. `receivers` gives those of `of_calls` as of now; `ring` wakes who delivers."""
 
-    def __init__(self, receivers: Callable[[], Sequence[Receiver]], now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        receivers: Callable[[], Sequence[Receiver]],
+        now_ms: Callable[[], int],
+        ring: Callable[[], None] = lambda: None,
+    ) -> None:
         self._receivers = receivers
         self._now_ms = now_ms
+        self._ring = ring
+        self._taken = False
         self._calls: dict[str, _Followed] = {}
         self._happened: list[_Happened] = []
         self._made: list[Message] = []
@@ -66,31 +73,25 @@ class CallNews:
         if self._receivers():
             self._calls[call_id] = _Followed({**row, "call_id": call_id})
 
-    def updated(self, call_id: str, fields: Mapping[str, Any]) -> bool:
-        """True when there is something to tell."""
+    def updated(self, call_id: str, fields: Mapping[str, Any]) -> None:
         call = self._calls.get(call_id)
         if call is None:
-            return False
+            return
         call.known.update(fields)
-        if fields.get("ended_at") is None:
-            return False
-        return self._tell("call.completed", call_id, fields["ended_at"])
+        if fields.get("ended_at") is not None:
+            self._tell("call.completed", call_id, fields["ended_at"])
 
-    def leg(self, call_id: str, leg: Leg) -> bool:
-        """True when there is something to tell."""
+    def leg(self, call_id: str, leg: Leg) -> None:
         if call_id not in self._calls:
-            return False
+            return
         about = {"leg_id": leg.id, "buyer_id": leg.buyer_id, "group_id": leg.group_id}
-        told = False
         for event, at in (("call.ringing", leg.ringing_at), ("call.answered", leg.bridged_at)):
             if at is not None:
-                told |= self._tell(event, call_id, at, leg.id, {**about, "at": at})
-        return told
+                self._tell(event, call_id, at, leg.id, {**about, "at": at})
 
-    def recording(self, call_id: str, row: Mapping[str, Any]) -> bool:
-        """`row` is all that is known of the recording. True when there is something to tell."""
+    def recording(self, call_id: str, row: Mapping[str, Any]) -> None:
         if row.get("state") != "ready" or not self._receivers():
-            return False
+            return
         about = {**row, "recording_id": row["id"]}
         self._happened.append(
             _Happened("recording.ready", call_id, self._now_ms(), f"recording.ready/{row['id']}", about)
@@ -118,7 +119,14 @@ class CallNews:
             return []
         self._make()
         made, self._made = self._made, []
+        self._taken = self._taken or bool(made)
         return [statement(made)] if made else []
+
+    def committed(self) -> None:
+        """What was taken is in the database, if anything was."""
+        if self._taken:
+            self._taken = False
+            self._ring()
 
     def _make(self) -> None:
         for each in self._happened:
@@ -127,14 +135,12 @@ class CallNews:
             self._made += self._messages(each, known)
         self._happened.clear()
 
-    def _tell(self, event: str, call_id: str, at: int, what: str = "", data: Mapping[str, Any] | None = None) -> bool:
+    def _tell(self, event: str, call_id: str, at: int, what: str = "", data: Mapping[str, Any] | None = None) -> None:
         key = f"{event}/{what}" if what else event
         told = self._calls[call_id].told
-        if key in told:
-            return False
-        told.add(key)
-        self._happened.append(_Happened(event, call_id, at, key, data or {}))
-        return True
+        if key not in told:
+            told.add(key)
+            self._happened.append(_Happened(event, call_id, at, key, data or {}))
 
     def _messages(self, each: _Happened, known: Mapping[str, Any]) -> list[Message]:
         return messages_for(
