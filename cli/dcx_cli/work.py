@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -31,7 +32,9 @@ def run(ctx: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
     settings = settings_of(ctx)
 
     async def all_of_it() -> T:
-        database = replace(open_database(settings.database_url), info={"actor": os_user()})
+        database = replace(
+            open_database(settings.database_url), info={"actor": os_user(), "zone": ZoneInfo(settings.timezone)}
+        )
         try:
             await migrate(database)
             return await work(database)

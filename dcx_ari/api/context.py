@@ -16,7 +16,9 @@ from prometheus_client import CollectorRegistry, Histogram
 from dcx_ari.services.audit import SYSTEM, Actor
 from dcx_ari.services.errors import Invalid
 from dcx_ari.services.holder import Holder
+from dcx_ari.services.idempotency import Claim, done
 from dcx_ari.services.listing import Page, Query
+from dcx_ari.services.scope import EVERYTHING, Scope
 from dcx_ari.store.db import Database, Session
 
 Readiness = Callable[[], Awaitable[str | None]]
@@ -51,6 +53,8 @@ class Context:
 CONTEXT: web.AppKey[Context] = web.AppKey("dcx_context", Context)
 HOLDER = web.RequestKey("dcx_holder", Holder)
 ADDRESS = web.RequestKey("dcx_address", str)
+CLAIM = web.RequestKey("dcx_claim", Claim)
+"""The idempotency key that the request works under."""
 REQUEST_ID = web.RequestKey("dcx_request_id", str)
 
 
@@ -72,11 +76,27 @@ def actor(request: web.Request) -> Actor:
 
 
 @asynccontextmanager
+async def reading(request: web.Request) -> AsyncIterator[Session]:
+    """What whoever asks may see: `services.find` and lists go by the session's scope."""
+    async with context(request).database.read() as session:
+        session.info.update(_asked(request))
+        yield session
+
+
+@asynccontextmanager
 async def writing(request: web.Request) -> AsyncIterator[Session]:
     """A transaction in the name of whoever asks: what it records in the audit log says so."""
     async with context(request).database.write() as session:
-        session.info["actor"] = actor(request)
+        session.info.update(_asked(request))
         yield session
+        if (claimed := request.get(CLAIM)) is not None:
+            await done(session, claimed)
+
+
+def _asked(request: web.Request) -> dict[str, Any]:
+    found = request.get(HOLDER)
+    scope = Scope(found.buyer_id, found.source_id) if found is not None else EVERYTHING
+    return {"actor": actor(request), "zone": context(request).zone, "scope": scope}
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -113,7 +113,7 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncSession]:
         """One consistent view of the database; rolled back at the end."""
         with self.translated():
-            async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            async with AsyncSession(self.engine, expire_on_commit=False, info=dict(self.info)) as session:
                 yield session
 
     @asynccontextmanager
