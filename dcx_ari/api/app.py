@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from dcx_ari.api import access, audit, calls, health, invitations, keys, objects, rows, users
 from dcx_ari.api.context import CONTEXT, DEFAULT_ZONE, MAX_BODY, Context, Readiness
+from dcx_ari.api.idempotency import idempotent
 from dcx_ari.api.middleware import around, common_headers, errors_as_json
 from dcx_ari.services.gate import Gate
 from dcx_ari.services.holder import parse_networks
@@ -46,7 +47,7 @@ def make_app(
     the networks of proxies whose X-Forwarded-For is believed; `base_url` begins the links in e-mails.
     """
     app = web.Application(
-        middlewares=[around, errors_as_json, access.authenticate],
+        middlewares=[around, errors_as_json, access.authenticate, idempotent],
         client_max_size=MAX_BODY,
         handler_args={"max_line_size": 8190, "max_field_size": 8190},
     )
