@@ -276,6 +276,7 @@ class Engine:
         while True:
             try:
                 await self.ledger.release_expired()
+                await self.configuration.load_receivers()
                 if any(campaign.strategy == "epc" for campaign in self.configuration.snapshot.campaigns.values()):
                     since = self._now_ms() - _EARNINGS_DAYS * _DAY_MS
                     self.desk.earnings = await earnings(self.database, since)

@@ -17,6 +17,8 @@ from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.flows.document import BadFlow, Document, from_data
 from dcx_ari.store.db import Database
 from dcx_ari.store.errors import StoreError
+from dcx_ari.store.news import of_calls
+from dcx_ari.store.receivers import Receiver, receivers
 from dcx_ari.store.snapshot import Loaded, config_version, load
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ class Configuration:
         self._loaded: Loaded | None = None
         self._documents: Mapping[int, tuple[Document, int]] = {}
         self._glance: sqlite3.Connection | None = None
+        self._receivers: tuple[Receiver, ...] = ()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -52,6 +55,15 @@ class Configuration:
             raise RuntimeError("the configuration was not loaded")
         return self._loaded
 
+    def receivers(self) -> tuple[Receiver, ...]:
+        """Who is told of calls."""
+        return self._receivers
+
+    async def load_receivers(self) -> None:
+        """People change what they want to hear of without a new version. Raises StoreError."""
+        async with self._database.read() as session:
+            self._receivers = of_calls(await receivers(session))
+
     def document(self, flow_id: int) -> tuple[Document, int] | None:
         """A published flow and its version; None where there is none that can be run."""
         return self._documents.get(flow_id)
@@ -63,6 +75,7 @@ class Configuration:
         async with self._loading:
             previous = None if self._loaded is None else self._loaded.snapshot
             self._loaded = await load(self._database, self._zone, previous)
+            await self.load_receivers()
             self._documents = _documents(self._loaded)
         for problem in self._loaded.snapshot.problems:
             log.error("%s %s is left out: %s", problem.table, problem.id, problem.message)

@@ -237,8 +237,20 @@ class StoreDesk:
             buyer_id=buyer.id,
             source_id=source_id,
         )
+        told = self._journal.news.converted(
+            call.id,
+            revenue.key,
+            {
+                "buyer_id": buyer.id,
+                "revenue_cents": account.revenue_cents + conversion.revenue_cents,
+                "converted_at": conversion.at,
+            },
+            conversion.at,
+        )
+        if told:
+            await self._journal.durable()  # what happened before is told before
         answer = await self._ledger.convert(
-            call.id, attempt, conversion.revenue_cents, [revenue], counts=account.counts_of(attempt)
+            call.id, attempt, conversion.revenue_cents, [revenue], counts=account.counts_of(attempt), told=told
         )
         account.converted_at = conversion.at
         account.revenue_cents += conversion.revenue_cents if answer.booked else 0

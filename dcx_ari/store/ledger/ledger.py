@@ -15,6 +15,7 @@ from dcx_ari.store.ledger import usage, verify
 from dcx_ari.store.ledger.mirror import Mirror
 from dcx_ari.store.ledger.money import Adjust, Book, CloseCall, Convert, Correct
 from dcx_ari.store.ledger.reserve import Reserve
+from dcx_ari.store.ledger.rows import Statement
 from dcx_ari.store.ledger.settle import (
     CommitConnect,
     Finish,
@@ -96,9 +97,10 @@ class Ledger:
         money: Sequence[Money] = (),
         *,
         counts: Sequence[Hold] = (),
+        told: Sequence[Statement] = (),
     ) -> Converted:
-        """The attempt converts: caps and money in one transaction; see `money.Convert`."""
-        return await self.submit(Convert(call_id, attempt, revenue_cents, tuple(money), self._clock(), counts))
+        """The attempt converts: caps, money and what is told of it in one transaction; see `money.Convert`."""
+        return await self.submit(Convert(call_id, attempt, revenue_cents, tuple(money), self._clock(), counts, told))
 
     async def correct(
         self,
