@@ -96,16 +96,15 @@ class CallNews:
         self._happened.append(
             _Happened("recording.ready", call_id, self._now_ms(), f"recording.ready/{row['id']}", about)
         )
-        return True
 
-    def converted(self, call_id: str, key: str, data: Mapping[str, Any], at_ms: int) -> Sequence[Message]:
-        """Messages for the ledger's transaction: the conversion is booked there. `key` is the booking's."""
-        receivers = self._receivers()
-        if not receivers:
+    def converted(self, call_id: str, key: str, data: Mapping[str, Any], at_ms: int) -> Sequence[Statement]:
+        """For the ledger's transaction: the conversion is booked there. `key` is the booking's."""
+        if not self._receivers():
             return ()
         call = self._calls.get(call_id)
         known = {**(call.known if call is not None else {"call_id": call_id}), **data}
-        return self._messages(_Happened("call.converted", call_id, at_ms, f"call.converted/{key}", data), known)
+        made = self._messages(_Happened("call.converted", call_id, at_ms, f"call.converted/{key}", data), known)
+        return [statement(made)] if made else ()
 
     def forget(self, call_id: str) -> None:
         """The call is closed. What is still to be told of it waits for the next `take`."""
