@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from dcx_ari.clock import now_ms
 from dcx_ari.services import audit, rows
-from dcx_ari.services.call_filters import outcome_of
+from dcx_ari.services.call_conditions import outcome_of
 from dcx_ari.services.calls import find_call
 from dcx_ari.services.errors import Conflict, Invalid, NotFound
 from dcx_ari.services.parse import check_text

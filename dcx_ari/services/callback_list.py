@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from dcx_ari.services.call_filters import yes_no
+from dcx_ari.services.call_conditions import yes_no
 from dcx_ari.services.calls import find_call
 from dcx_ari.services.dates import instant_of
 from dcx_ari.services.errors import Invalid, UnknownKey

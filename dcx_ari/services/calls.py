@@ -11,7 +11,7 @@ from sqlalchemy import select as select_columns
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from dcx_ari.services import call_filters
+from dcx_ari.services import call_conditions, call_filters
 from dcx_ari.services.call_view import View, view_of
 from dcx_ari.services.errors import Invalid, NotFound, UnknownKey
 from dcx_ari.services.find import keys_of
@@ -97,7 +97,7 @@ async def matching_ids(session: AsyncSession, query: Query, most: int) -> list[s
 
 async def _conditions(session: AsyncSession, query: Query, view: View, *, in_order: bool = False) -> list[Any]:
     found = await call_filters.conditions(session, query.filters, view, in_order=in_order)
-    return [*found, call_filters.search(query.search)] if query.search.strip() else found
+    return [*found, call_conditions.search(query.search)] if query.search.strip() else found
 
 
 async def _ids(session: AsyncSession, query: Query, view: View, limit: int) -> list[tuple[str, Any]]:
