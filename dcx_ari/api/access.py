@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from dcx_ari.api.context import ADDRESS, HOLDER, answer, context
+from dcx_ari.api.context import ADDRESS, CONTEXT, HOLDER, answer
 from dcx_ari.api.routes import Route, declared
 from dcx_ari.services.gate import Gate
 from dcx_ari.services.holder import Holder, Network, parse_address, within
@@ -47,8 +47,8 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
         if taken.wait_s > 0:
             return problem("rate_limit", f"more than {taken.limit} requests a minute: wait", 429)
     gate.used(token, holder, address)
-    if (rule := _refusal(request, route, holder)) is not None:
-        return problem("Authorization", rule, 403)
+    if (reason := _refusal(request, route, holder)) is not None:
+        return problem("Authorization", reason, 403)
     request[HOLDER] = holder
     return await handler(request)
 
@@ -107,7 +107,7 @@ def problem(field: str, rule: str, status: int, headers: dict[str, str] | None =
 def _is_open(request: web.Request, route: Route | None) -> bool:
     if route is not None:
         return route.permission is None
-    return not request.path.startswith(_GUARDED) or request.path.startswith(context(request).public)
+    return not request.path.startswith(_GUARDED) or request.path.startswith(request.app[CONTEXT].public)
 
 
 def _refusal(request: web.Request, route: Route | None, holder: Holder) -> str | None:

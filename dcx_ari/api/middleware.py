@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from dcx_ari.api.access import problem
-from dcx_ari.api.context import REQUEST_ID, answer, context
+from dcx_ari.api.context import CONTEXT, REQUEST_ID, answer
 from dcx_ari.services import errors
 from dcx_ari.store.errors import StoreError
 
@@ -36,7 +36,7 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[REQUEST_ID] = request_id
     begun = time.perf_counter()
     response = await handler(request)
-    seconds = context(request).seconds.labels(request.method, route_of(request), str(response.status))
+    seconds = request.app[CONTEXT].seconds.labels(request.method, route_of(request), str(response.status))
     seconds.observe(time.perf_counter() - begun)
     return response
 
