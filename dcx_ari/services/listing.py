@@ -23,7 +23,7 @@ from dcx_ari.services.resources import Resource
 from dcx_ari.store.fields import moment
 from dcx_ari.store.types import Json
 
-__all__ = ["MAX_LIMIT", "Page", "Query", "filter_names", "list_rows", "sort_names", "view"]
+__all__ = ["MAX_LIMIT", "Page", "Query", "filter_names", "list_rows", "part", "sort_names", "view"]
 MAX_LIMIT = 1_000
 
 
@@ -77,6 +77,17 @@ async def list_rows(session: AsyncSession, resource: Resource, query: Query) -> 
     rows = rows[: query.limit] if more else rows
     cursor = _cursor(query, getattr(rows[-1], query.sort_by), rows[-1].id) if more else None
     return Page(await shown_rows(session, resource, rows), cursor, count)
+
+
+async def part(session: AsyncSession, resource: Resource, query: Query) -> tuple[list[dict[str, Any]], str | None]:
+    """A page without its total, and where the next one begins: for whoever reads all of them. Raises as `view`."""
+    limit = query.limit or MAX_LIMIT
+    paged = (await view(session, resource, query)).limit(limit + 1)
+    if query.cursor is not None:
+        paged = paged.where(_after(resource, query))
+    rows = await fetched(session, paged)
+    cursor = _cursor(query, getattr(rows[limit - 1], query.sort_by), rows[limit - 1].id) if len(rows) > limit else None
+    return await shown_rows(session, resource, rows[:limit]), cursor
 
 
 async def shown_rows(session: AsyncSession, resource: Resource, rows: Sequence[Any]) -> list[dict[str, Any]]:
