@@ -135,7 +135,7 @@ def query_of(request: web.Request, *, limit: int = 100) -> Query:
     for name, text in request.query.items():
         if name in ("q", "search"):
             values["search"] = text
-        elif name in ("sort_by", "cursor"):
+        elif name in ("sort_by", "cursor", "view"):
             values[name] = text
         elif name == "sort_order":
             if text.lower() not in ("asc", "desc"):
