@@ -13,6 +13,7 @@ from dcx_ari.services import links, rows
 from dcx_ari.services.errors import Invalid
 from dcx_ari.services.listing import list_rows
 from dcx_ari.services.resources import RESOURCES, Resource
+from dcx_ari.services.views import with_view
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -51,6 +52,7 @@ class RowHandlers:
     async def index(self, request: web.Request) -> web.Response:
         query = query_of(request)
         async with context(request).database.read() as session:
+            query = await with_view(session, self.resource.name, query)
             return page_answer(await list_rows(session, self.resource, query))
 
     async def create(self, request: web.Request) -> web.Response:

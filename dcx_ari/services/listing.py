@@ -29,7 +29,10 @@ MAX_LIMIT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to list. `filters`: all keys must match, each with any of its values; `limit` None = all rows."""
+    """What to list. `filters`: all keys must match, each with any of its values; `limit` None = all rows.
+
+    `view` names a saved view to begin with: `services.views.with_view` puts it in.
+    """
 
     filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
     search: str = ""
@@ -37,6 +40,7 @@ class Query:
     descending: bool = False
     limit: int | None = 100
     cursor: str | None = None
+    view: str = ""
 
 
 @dataclass(frozen=True, slots=True)
