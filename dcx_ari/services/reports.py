@@ -136,17 +136,20 @@ async def report(session: AsyncSession, spec: Spec, view: View, now: int) -> Rep
         everything = await conditions_of(session, {}, days, view) if spec.filters else None
         rents = await rents_by(session, keys, folding, wanted, everything, days, view.zone)
     names = [await labels(session, name, {key[i] for key in groups}) for i, name in enumerate(spec.group_by)]
-    shown = tuple(
-        name
-        for name in (*FIGURES, *((NUMBER_COST,) if spec.number_cost else ()))
-        if _NEEDS.get(name) not in view.hidden
-    )
+    hidden_ones = hidden_figures(view)
+    wanted_ones = (*FIGURES, *((NUMBER_COST,) if spec.number_cost else ()))
+    shown = tuple(name for name in wanted_ones if name not in hidden_ones)
     rows = [_row(spec, key, groups[key], rents[0].get(key), names, shown) for key in _ordered(spec, groups)]
     total = Sums()
     for sums in groups.values():
         total = total.plus(sums)
     totals = figures(total, shown, sum(rents[0].values()) + rents[1] if spec.number_cost else None)
     return Report(spec.group_by, shown, days, view.zone.key, _sorted(spec, rows, shown), totals, now)
+
+
+def hidden_figures(view: View) -> frozenset[str]:
+    """The figures that are not for this view to see."""
+    return frozenset(name for name, column in _NEEDS.items() if column in view.hidden)
 
 
 async def conditions_of(
