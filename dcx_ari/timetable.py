@@ -10,11 +10,14 @@ from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.jobs import Job
 from dcx_ari.services import usage_snapshots, velocity
 from dcx_ari.settings import Settings
-from dcx_ari.store import leases
+from dcx_ari.store import deliveries, leases
 from dcx_ari.store.db import Database
 from dcx_ari.store.ledger import Ledger
 
 _HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+_OUTBOX_KEPT_MS = 30 * _DAY_MS
+_OUTBOX_WAITS_MS = 10 * _DAY_MS  # longer than all its attempts take
 _DAY_MS = 24 * _HOUR_MS
 
 

@@ -178,6 +178,11 @@ class MailSender:
         return path.read_bytes()
 
 
+def mail_sender(url: str, sender: str, home: Path) -> MailSender:
+    """From the settings; an empty URL makes one that waits. Raises ValueError."""
+    return MailSender(parse_server(url) if url else None, sender, home)
+
+
 def _bare(sender: str) -> str:
     """`DCX <dcx@example.com>` -> `dcx@example.com`."""
     return sender[sender.rindex("<") + 1 : sender.rindex(">")] if sender.endswith(">") and "<" in sender else sender

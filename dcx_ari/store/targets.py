@@ -125,3 +125,8 @@ def _public(address: Address) -> bool:
         if address.is_site_local:
             return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+
+def public_url(url: str, kind: str) -> str:
+    """The URL as it may be shown and logged: that of a Slack webhook is its password, so only the host."""
+    return url if kind != "slack" else f"https://{urlsplit(url).hostname}/…"
