@@ -30,11 +30,13 @@ from dcx_ari.decide.periods import zone_of
 from dcx_ari.desk import StoreDesk
 from dcx_ari.flows.inbound import inbound
 from dcx_ari.integrations.questions import Questions
-from dcx_ari.jobs import Jobs
+from dcx_ari.integrations.mail import mail_sender
+from dcx_ari.jobs import Jobs, Standing
 from dcx_ari.lifecycle import StoreLifecycle
 from dcx_ari.media.recording import Monitor, StereoRecorder
 from dcx_ari.media.speech import FliteSpeech
 from dcx_ari.metrics import Metrics
+from dcx_ari.outbox import Deliverer
 from dcx_ari.services.postbacks import receive
 from dcx_ari.services.test_call import NotPlaced, Trial, decide
 from dcx_ari.settings import Settings
@@ -45,6 +47,7 @@ from dcx_ari.store.journal import Journal
 from dcx_ari.store.ledger import Ledger, open_ledger
 from dcx_ari.store.ledger.rows import WriteRows
 from dcx_ari.store.migrate import migrate
+from dcx_ari.store.news import CallNews
 from dcx_ari.velocity import Velocity
 from dcx_ari.store.targets import Targets, networks
 from dcx_ari.timetable import Parts, jobs_of
@@ -115,7 +118,10 @@ class Engine:
         self.metrics = Metrics()
         self.configuration = Configuration(database, settings.timezone)
         self.journal = Journal(
-            lambda statements: ledger.submit(WriteRows(statements)), settings.app_name, zone_of(settings.timezone)
+            lambda statements: ledger.submit(WriteRows(statements)),
+            settings.app_name,
+            zone_of(settings.timezone),
+            CallNews(self.configuration.receivers, clock, database.told.set),
         )
         self.recorder = StereoRecorder(outside.monitor, self.journal, outside.scratch, settings.home)
         self.desk = StoreDesk(self.configuration, ledger, database, self.journal, clock)
@@ -133,7 +139,15 @@ class Engine:
         )
         self._now_ms = clock
         parts = Parts(settings, database, ledger, self.desk.snapshot, clock)
-        self.jobs = Jobs(database, settings.app_name, jobs_of(parts), clock=clock)
+        deliverer = Deliverer(
+            database,
+            Targets(networks(settings.webhook_allow)),
+            mail_sender(settings.smtp_url, settings.mail_from, settings.home),
+            clock,
+            attempts=self.metrics.outbox,
+        )
+        standing = [Standing("deliveries", deliverer.run)]
+        self.jobs = Jobs(database, settings.app_name, jobs_of(parts), standing, clock=clock)
         self._with_jobs = jobs
         self._transport = outside.transport
         self._serving = asyncio.Event()

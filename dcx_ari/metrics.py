@@ -14,6 +14,12 @@ class Metrics:
         self.orphans = Counter(
             "dcx_orphan_channels", "Channels hung up because their call was lost", registry=self.registry
         )
+        self.outbox = Counter(
+            "dcx_outbox_attempts",
+            "Attempts to deliver webhooks, mails and Slack messages",
+            ["kind", "result"],
+            registry=self.registry,
+        )
         self._live = Gauge("dcx_live_calls", "Calls in progress", registry=self.registry)
         self._connected = Gauge("dcx_ari_connected", "1 while events of Asterisk arrive", registry=self.registry)
         self._events = Gauge("dcx_ari_events_seen", "Events of Asterisk since the start", registry=self.registry)
