@@ -103,7 +103,7 @@ def exported(resource: Resource) -> list[str]:
     """The columns of an export: every field but secrets, rows of other kinds by their keys, then what lists add."""
     fields = [_shown_name(resource, name) for name in resource.writable if name not in resource.secrets]
     added = [name for name in resource.columns if name not in fields]
-    return list(dict.fromkeys(["id", *fields, *added, "version", "created_at", "updated_at", CREATED_BY]))
+    return list(dict.fromkeys(["id", "short_id", *fields, *added, "version", "created_at", "updated_at", CREATED_BY]))
 
 
 def template(resource: Resource) -> list[str]:
