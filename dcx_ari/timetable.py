@@ -18,7 +18,6 @@ _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 _OUTBOX_KEPT_MS = 30 * _DAY_MS
 _OUTBOX_WAITS_MS = 10 * _DAY_MS  # longer than all its attempts take
-_DAY_MS = 24 * _HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,15 @@ def jobs_of(parts: Parts) -> list[Job]:
             await velocity.forget_old(session, now)
         return now + _DAY_MS
 
+    async def tidy_outbox(now: int) -> int:
+        async with parts.database.write() as session:
+            await deliveries.end_stale(session, now - _OUTBOX_WAITS_MS, now)
+            await deliveries.purge(session, now - _OUTBOX_KEPT_MS)
+        return now + _HOUR_MS
+
     return [
         Job("claims", forget_claims),
+        Job("outbox", tidy_outbox),
         Job("usage snapshots", partial(usage_snapshots.take_due, parts.database)),
         Job("callers kept out", forget_callers),
     ]
