@@ -29,8 +29,8 @@ from dcx_ari.configuration import Configuration
 from dcx_ari.decide.periods import zone_of
 from dcx_ari.desk import StoreDesk
 from dcx_ari.flows.inbound import inbound
-from dcx_ari.integrations.questions import Questions
 from dcx_ari.integrations.mail import mail_sender
+from dcx_ari.integrations.questions import Questions
 from dcx_ari.jobs import Jobs, Standing
 from dcx_ari.lifecycle import StoreLifecycle
 from dcx_ari.media.recording import Monitor, StereoRecorder
