@@ -13,6 +13,8 @@ from pathlib import Path
 
 from dcx_ari.app import AsteriskAccess
 from dcx_ari.call.tasks import cancel_and_wait
+from dcx_ari.flows.known import Known
+from dcx_ari.media.speech import VOICES
 from dcx_ari.settings import Settings, SettingsError
 from dcx_asterisk.errors import AsteriskError, CommandFailed
 from dcx_asterisk.fetch import Progress, present
@@ -90,6 +92,21 @@ def access_to_foreign(settings: Settings) -> AsteriskAccess:
         monitor=instance.spool / "monitor",
         speech=lambda *args: tree.command("flite", *args) if tree is not None else ("flite", *args),
     )
+
+
+def audible() -> Known:
+    """What callers can be made to hear with the Asterisk of this machine; nothing is known where none was fetched."""
+    tree = present("engine")
+    if tree is None:
+        return Known()
+    try:
+        tree.program("flite")
+        speech = ""
+    except AsteriskError as error:
+        speech = str(error)
+    sounds = tree.path("usr/share/asterisk/sounds/en")
+    names = (path.relative_to(sounds).with_suffix("").as_posix() for path in sounds.rglob("*.*"))
+    return Known(speech=speech, voices=VOICES, sounds=frozenset(names))
 
 
 @asynccontextmanager

@@ -10,18 +10,14 @@ import json
 import sys
 from pathlib import Path
 
-import msgspec
-
-from dcx_ari.flows.document import Document
+from dcx_ari.flows.schema import flow_schema
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 
 
 def contracts() -> dict[str, str]:
     """File name → content."""
-    flow = msgspec.json.schema(Document)
-    flow = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "DCX flow document", **flow}
-    return {"flow.schema.json": json.dumps(flow, indent=2, sort_keys=True) + "\n"}
+    return {"flow.schema.json": json.dumps(flow_schema(), indent=2, sort_keys=True) + "\n"}
 
 
 def main() -> int:

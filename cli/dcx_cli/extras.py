@@ -15,6 +15,7 @@ _FILES = {
     "sources": "dcx_cli.sources",
     "suppressions": "dcx_cli.suppressions",
     "schedules": "dcx_cli.schedules",
+    "flows": "dcx_cli.flows",
 }
 """Name of the kind -> its file."""
 

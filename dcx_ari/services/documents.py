@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from dcx_ari.flows.document import BadFlow, from_data, load_yaml
+from dcx_ari.flows.checking import check, check_text
+from dcx_ari.flows.document import load_yaml
+from dcx_ari.flows.known import Known
+from dcx_ari.flows.problems import BadFlow, Problem, errors
+from dcx_ari.flows.source import MAX_BYTES, Source
 from dcx_ari.services.errors import Invalid
+from dcx_ari.store import models as m
 
-__all__ = ["check_flow", "load_yaml"]
+__all__ = ["MAX_BYTES", "Known", "Problem", "check_flow", "check_text", "errors", "known_of", "load_yaml"]
+
+_MOST_TOLD = 10
 
 
-async def check_flow(_session: AsyncSession, values: Mapping[str, Any], _row_id: int | None) -> None:
+async def check_flow(session: AsyncSession, values: Mapping[str, Any], _row_id: int | None) -> None:
     """A document that could not be run is refused when it is written, not found out by a caller."""
-    try:
-        from_data(values["document"])
-    except BadFlow as error:
-        raise Invalid("document", str(error)) from None
+    _, problems = check(Source(values["document"]), await known_of(session))
+    found = errors(problems)
+    if found:
+        raise Invalid("document", str(BadFlow(found[:_MOST_TOLD])))
+
+
+async def known_of(session: AsyncSession, known: Known | None = None) -> Known:
+    """What flows may name, as the database has it, beside what is `known` of speech and sounds."""
+    return replace(
+        known or Known(),
+        schedules=frozenset((await session.exec(select(m.Schedule.name))).all()),
+        campaigns=frozenset((await session.exec(select(m.Campaign.name))).all()),
+    )

@@ -61,7 +61,8 @@ RINGS = (
     ),
     _ring(
         "dcx_ari/services",
-        "dcx_ari.services dcx_ari.store dcx_ari.decide dcx_ari.flows.document dcx_ari.clock dcx_ari.settings",
+        "dcx_ari.services dcx_ari.store dcx_ari.decide dcx_ari.clock dcx_ari.settings dcx_ari.flows.document "
+        "dcx_ari.flows.checking dcx_ari.flows.known dcx_ari.flows.problems dcx_ari.flows.source",
         "argon2 msgspec phonenumbers pydantic sqlalchemy sqlmodel yaml",
     ),
     _ring(
