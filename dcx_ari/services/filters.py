@@ -15,8 +15,8 @@ from dcx_ari.services.errors import Invalid, UnknownKey
 from dcx_ari.services.find import find_id
 from dcx_ari.services.parse import suggest
 from dcx_ari.services.resources import RESOURCES, Resource, ref_name
-from dcx_ari.services.scope import zone_of
 from dcx_ari.services.short_ids import id_of
+from dcx_ari.services.times import zone_of
 from dcx_ari.store.types import Json
 
 EMPTY = "null"

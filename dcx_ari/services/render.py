@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -17,14 +16,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from dcx_ari.services.resources import RESOURCES, Resource, ref_name
 from dcx_ari.services.short_ids import short_id
+from dcx_ari.services.times import rfc3339
 from dcx_ari.store.models.base import ConfigRow
 from dcx_ari.store.types import Json
-
-
-def rfc3339(at_ms: int) -> str:
-    """`2026-01-31T09:00:00.000Z` from epoch milliseconds."""
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def plain(name: str, value: Any) -> Any:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from sqlmodel import SQLModel
 
-from dcx_ari.services import call_counts, campaign_keys, checks, documents, expiry, row_filters
+from dcx_ari.services import call_counts, campaign_keys, checks, documents, expiry, row_filters, usage
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
 
@@ -117,7 +117,7 @@ _ALL = (
         ("name", "vertical", "status", "strategy", "flow", "record"),
         refs={"flow_id": "flows", "schedule_id": "schedules"},
         copies={"campaign-buyers": "campaign_id"},
-        more=campaign_keys.of_campaigns,
+        more=usage.together(campaign_keys.of_campaigns, usage.usage_of(usage.CAMPAIGNS)),
         filters=row_filters.OF_CAMPAIGNS,
         prefix="CM",
         empty="dcx campaigns add NAME",
@@ -132,7 +132,7 @@ _ALL = (
         "name",
         ("name", "channel", "company", "status", "number_limit", "call_count", "recent_call_count", "last_call_at"),
         aliases=("sources",),
-        more=call_counts.of_sources,
+        more=usage.together(call_counts.of_sources, usage.usage_of(usage.SOURCES)),
         prefix="TS",
         empty="dcx sources add NAME",
     ),
@@ -149,6 +149,7 @@ _ALL = (
         flags={"endpoint": "endpoint_value"},
         prepare=checks.prepare_buyer,
         check=checks.check_buyer,
+        more=usage.usage_of(usage.BUYERS),
         prefix="BY",
         empty="dcx buyers add NAME --endpoint +15551234567",
     ),
@@ -164,6 +165,7 @@ _ALL = (
         aliases=("groups",),
         copies={"group-members": "group_id"},
         check=checks.check_group,
+        more=usage.usage_of(usage.GROUPS),
         prefix="BG",
         empty="dcx groups add NAME --routing-strategy simultaneous",
     ),

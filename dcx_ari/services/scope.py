@@ -1,4 +1,4 @@
-"""Whose rows an asker may see, and by which clock: carried by the session, so that no service can forget it.
+"""Whose rows an asker may see: carried by the session, so that no service can forget it.
 
 `session.info["scope"]` is set where a request comes in (`api.context`); a session without one sees all rows.
 """
@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import false
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from dcx_ari.services.resources import Resource
+from dcx_ari.services.times import zone_of
 
-_COMPANY_ZONE = "America/New_York"
+
+__all__ = ["EVERYTHING", "Scope", "conditions", "scope_of", "zone_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,6 @@ EVERYTHING = Scope()
 def scope_of(session: AsyncSession) -> Scope:
     found: Scope = session.info.get("scope", EVERYTHING)
     return found
-
-
-def zone_of(session: AsyncSession) -> ZoneInfo:
-    """The company's time zone."""
-    found: ZoneInfo | None = session.info.get("zone")
-    return found if found is not None else ZoneInfo(_COMPANY_ZONE)
 
 
 def conditions(scope: Scope, resource: Resource) -> list[Any]:
