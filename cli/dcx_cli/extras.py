@@ -14,6 +14,7 @@ _FILES = {
     "campaigns": "dcx_cli.campaigns",
     "sources": "dcx_cli.sources",
     "suppressions": "dcx_cli.suppressions",
+    "contacts": "dcx_cli.contacts",
     "schedules": "dcx_cli.schedules",
     "flows": "dcx_cli.flows",
 }

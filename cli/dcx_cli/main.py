@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "calls": ("dcx_cli.calls", "The call log."),
     "contacts": ("dcx_cli.rows", "People behind callers' numbers."),
     "call-tags": ("dcx_cli.rows", "Tags that people put on calls."),
+    "views": ("dcx_cli.views", "Saved views: filters, order and columns of lists, by name."),
     "explain": ("dcx_cli.explain", "Explain who got a call, and why."),
     "test-call": ("dcx_cli.test_call", "Try a number: decide only, or place a real call."),
     "caps": ("dcx_cli.caps", "Caps: what is used, what is left, and whether it all adds up."),

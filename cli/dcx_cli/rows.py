@@ -13,6 +13,7 @@ from dcx_ari.services.errors import Invalid
 from dcx_ari.services.hints import hints
 from dcx_ari.services.listing import MAX_LIMIT, Query, list_rows
 from dcx_ari.services.resources import RESOURCES, Resource
+from dcx_ari.services.views import columns_of, with_view
 from dcx_ari.store.db import Database
 from dcx_cli import extras, links, show
 from dcx_cli.main import new_app
@@ -69,20 +70,23 @@ def _list(resource: Resource) -> Callable[..., None]:
         sort_by: Annotated[str, typer.Option(help="Column to sort by.")] = "id",
         desc: Annotated[bool, typer.Option("--desc", help="Largest first.")] = False,
         limit: Annotated[int | None, typer.Option(help=f"Most rows, up to {MAX_LIMIT}; else all.")] = None,
+        view: Annotated[str, typer.Option(help="Begin with a saved view: see dcx views.", show_default=False)] = "",
     ) -> None:
         wanted = filters_of(filters or [])
-        query = Query(wanted, search, sort_by.replace("-", "_"), desc, limit)
+        query = Query(wanted, search, sort_by.replace("-", "_"), desc, limit, view=view)
 
-        async def work(database: Database) -> list[dict[str, Any]]:
+        async def work(database: Database) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
             async with database.read() as session:
-                return (await list_rows(session, resource, query)).items
+                columns = await columns_of(session, resource.name, view) if view else ()
+                whole = await with_view(session, resource.name, query)
+                return (await list_rows(session, resource, whole)).items, columns or ("id", *resource.columns)
 
-        found = run(ctx, work)
+        found, columns = run(ctx, work)
         if json:
             show.as_json(found)
         elif found:
-            show.table(found, ("id", *resource.columns))
-        elif wanted or search:
+            show.table(found, columns)
+        elif wanted or search or view:
             show.note(f"No {resource.name} match.")
         else:
             show.note(f"No {resource.name} yet. Add one: {resource.empty}")

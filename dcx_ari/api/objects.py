@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from dcx_ari.api import buyers, campaigns, leads, schedules, sources, velocity
+from dcx_ari.api import buyers, campaigns, contacts, leads, schedules, sources, velocity, views
 
 
 def add_routes(app: web.Application) -> None:
-    for part in (buyers, campaigns, leads, schedules, sources, velocity):
+    for part in (buyers, campaigns, contacts, leads, schedules, sources, velocity, views):
         part.add_routes(app)

@@ -1,0 +1,33 @@
+"""A contact's calls."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from dcx_ari.api.context import context, page_answer, query_of
+from dcx_ari.api.routes import Route, declare
+from dcx_ari.services.contacts import calls_of
+
+
+def add_routes(app: web.Application) -> None:
+    declare(
+        app,
+        [
+            Route(
+                method="GET",
+                path="/api/contacts/{key}/calls",
+                handler=_calls,
+                summary="The calls from a contact's number; takes the filters of the call log.",
+                permission="calls.view",
+                tag="contacts",
+                open_query=True,
+                answer={"type": "object", "required": ["data"]},
+            ),
+        ],
+    )
+
+
+async def _calls(request: web.Request) -> web.Response:
+    query = query_of(request, limit=50)
+    async with context(request).database.read() as session:
+        return page_answer(await calls_of(session, request.match_info["key"], query))
