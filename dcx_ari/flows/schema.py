@@ -13,7 +13,7 @@ _ID = "https://json-schema.org/draft/2020-12/schema"
 
 
 def flow_schema() -> dict[str, Any]:
-    """Made from the node types. What one node's own rules say (either `say` or `sound`) is left to `dcx flows check`."""
+    """Made from the node types. What one node's own rules say (`say` or `sound`) is left to `dcx flows check`."""
     schema = msgspec.json.schema(Document)
     parts: dict[str, Any] = schema["$defs"]
     for word, kind in NODE_TYPES.items():
