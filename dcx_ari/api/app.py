@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from dcx_ari.api import access, audit, calls, health, invitations, keys, objects, rows, users
+from dcx_ari.api import access, audit, calls, dashboard, health, invitations, keys, objects, reports, rows, users
 from dcx_ari.api.context import CONTEXT, DEFAULT_ZONE, MAX_BODY, Context, Readiness
 from dcx_ari.api.idempotency import idempotent
 from dcx_ari.api.middleware import around, common_headers, errors_as_json
@@ -67,6 +67,8 @@ def make_app(
         invitations.add_routes,
         audit.add_routes,
         objects.add_routes,
+        reports.add_routes,
+        dashboard.add_routes,
         *more,
     ):
         add_routes(app)

@@ -10,7 +10,8 @@ from typing import Any
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from dcx_ari.decide.date_ranges import RANGES, DateRange, days_between, named_range
+from dcx_ari.decide.date_ranges import RANGES as RANGES
+from dcx_ari.decide.date_ranges import DateRange, days_between, named_range
 from dcx_ari.decide.periods import local
 from dcx_ari.services.call_filters import conditions, find_filter
 from dcx_ari.services.call_view import View
