@@ -22,6 +22,7 @@ _STATUS = (
     (errors.UnknownKey, 400),
     (errors.Forbidden, 403),
     (errors.NotFound, 404),
+    (errors.Gone, 410),
     (errors.Stale, 412),
     (errors.Conflict, 409),
     (errors.Refused, 422),

@@ -34,6 +34,10 @@ class NotFound(Refused):
     """There is no such row."""
 
 
+class Gone(Refused):
+    """It was there, and was deleted on purpose."""
+
+
 class Conflict(Refused):
     """The request is well formed but clashes with what is there."""
 
