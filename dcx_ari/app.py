@@ -48,9 +48,9 @@ from dcx_ari.store.ledger import Ledger, open_ledger
 from dcx_ari.store.ledger.rows import WriteRows
 from dcx_ari.store.migrate import migrate
 from dcx_ari.store.news import CallNews
-from dcx_ari.velocity import Velocity
 from dcx_ari.store.targets import Targets, networks
 from dcx_ari.timetable import Parts, jobs_of
+from dcx_ari.velocity import Velocity
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ _ASK_S = 2.0
 _UNREAD = ("BridgeCreated", "BridgeDestroyed", "ChannelEnteredBridge", "ChannelLeftBridge", "PlaybackStarted")
 _RECORDINGS_S = 10.0
 _HOUSEKEEPING_S = 30.0
+_ALIVE_S = 1.0
 _EARNINGS_DAYS = 30
 _DAY_MS = 86_400_000
 
@@ -127,15 +128,16 @@ class Engine:
         self.desk = StoreDesk(self.configuration, ledger, database, self.journal, clock)
         self.ari = Ari(outside.transport)
         self.trunks = TrunkObjects(self.ari)
+        self.lifecycle = StoreLifecycle(
+            self.configuration, database, ledger, self.journal, self.desk, self.trunks, self.metrics, clock
+        )
         self.velocity = Velocity(database, lambda: self.configuration.snapshot.version, self.journal.durable, clock)
         self.exchange = Exchange(
             outside.transport,
             settings.app_name,
             Ports(self.journal, outside.speech, self.recorder, clock, self.desk, outside.web),
             self.velocity.around(inbound(self.configuration.document, self.configuration.fresh)),
-            StoreLifecycle(
-                self.configuration, database, ledger, self.journal, self.desk, self.trunks, self.metrics, clock
-            ),
+            self.lifecycle,
         )
         self._now_ms = clock
         parts = Parts(settings, database, ledger, self.desk.snapshot, clock)
@@ -210,6 +212,7 @@ class Engine:
         yield "configuration", self.configuration.watch()
         yield "housekeeping", self._keep_house()
         yield "velocity", self.velocity.run()
+        yield "sign of life", self._live()
         if self._with_jobs:
             yield "jobs", self.jobs.run()
 
@@ -284,6 +287,13 @@ class Engine:
         if self.exchange.connected:
             for problem in await self.trunks.sync(self.configuration.trunks):
                 log.error("%s", problem)
+
+    async def _live(self) -> None:
+        """Whoever takes over from us has to know until when we saw our calls."""
+        while True:
+            await asyncio.sleep(_ALIVE_S)
+            if self.exchange.connected:
+                self.lifecycle.alive(self.settings.app_name)
 
     async def _keep_house(self) -> None:
         """What is due now and then; a database that is away is waited for."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dcx_ari.call.call import Call
+from dcx_ari.call.leg import Leg
+from dcx_ari.call.ports import Held
 from dcx_ari.configuration import Configuration
 from dcx_ari.decide.caps import Hold, Outcome, holds_for, merged, split_counted
 from dcx_ari.decide.conversion import Conversion, applicable
@@ -272,6 +274,32 @@ class StoreDesk:
             keep_until = self._now_ms() + buyer.hold_postback_s * 1000
         outcome, counts = Outcome(answered=connected), account.counts_of(attempt)
         await self._over(call, self._ledger.settle(call.id, attempt, outcome, keep_until=keep_until, counts=counts))
+
+    async def restore(
+        self, call: Call, decision: str | None, leg: Leg | None, attempt: int | None, group_attempt: int | None
+    ) -> Held | None:
+        account = self.account(call)
+        if decision is not None:
+            account.decision = Decision.from_json(decision)
+        if call.facts.test:
+            return None
+        keep = {number for number in (attempt, group_attempt) if leg is not None and number is not None}
+        await self._ledger.release_others(call.id, keep=keep)
+        account.revenue_cents = (await self._ledger.sums(call.id)).revenue_cents
+        if leg is None or attempt is None:
+            return None
+        if account.decision is None:  # killed in the half second before it was written down
+            account.decision = await self.route(call, None, frozenset(), 0)
+        buyer = self.snapshot().buyers.get(leg.buyer_id or 0)
+        step = next((s for s in account.decision.each_step() if leg.buyer_id in s.buyer_ids), None)
+        if buyer is None:
+            return None
+        account.buyers[attempt], account.connected = buyer, attempt
+        account.group_attempts[attempt] = group_attempt
+        if step is not None:
+            _, account.counts[attempt] = self._holds(account, step, buyer)
+        await self._ledger.commit_connect(call.id, attempt, group_attempt=group_attempt)
+        return Held(attempt, buyer, account.decision, self.rules(call, account.decision, buyer))
 
     async def release(self, call: Call, attempt: int) -> None:
         await self._over(call, self._ledger.release(call.id, attempt))

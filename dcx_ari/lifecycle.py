@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dcx_ari.ari.errors import AriError, Gone
+from dcx_ari.adoption import Adoption
 from dcx_ari.ari.trunks import TrunkObjects
 from dcx_ari.call.call import Call
 from dcx_ari.call.exchange import Exchange
-from dcx_ari.call.ids import call_of
 from dcx_ari.configuration import Configuration
 from dcx_ari.decide.caps import Outcome
-from dcx_ari.decide.causes import Cause
 from dcx_ari.desk import StoreDesk
 from dcx_ari.metrics import Metrics
 from dcx_ari.settlement import cost_of, payout_of
-from dcx_ari.store.calls import open_calls
 from dcx_ari.store.db import Database
 from dcx_ari.store.errors import StoreError
 from dcx_ari.store.journal import Journal
 from dcx_ari.store.ledger import Ledger, LedgerError, Money, Sums
+from dcx_ari.store.workers import last_seen, seen
 
 log = logging.getLogger(__name__)
 
@@ -49,68 +48,39 @@ class StoreLifecycle:
         self._trunks = trunks
         self._metrics = metrics
         self._now_ms = now_ms
-        self._asterisk_started: str | None = None
+        self._asterisk_started = ""
+        self._adoption = Adoption(configuration, database, journal, metrics, now_ms)
 
     # -- connection -----------------------------------------------------------------------------------------
 
     async def connected(self, exchange: Exchange) -> None:
-        """Push the trunks, end what an earlier process left, free what dead calls held."""
-        info = await exchange.ari.asterisk.get_info(only="status")
-        started = info.status.startup_time if info.status is not None else None
-        if started is None or started != self._asterisk_started:
-            self._asterisk_started = started
+        """Push the trunks, take over the calls of an earlier process, free what dead calls held."""
+        started = exchange.asterisk_started
+        if started != self._asterisk_started:
             self._trunks.forget()  # another Asterisk than before: it knows none of them
         await self.push_trunks()
         before = self._now_ms()
-        channels = [channel.id for channel in await exchange.ari.channels.list()]
-        await self._end_orphans(exchange, channels)
-        await self._close_rows(exchange)
+        known = await last_seen(self._database, exchange.app)
+        former = self._asterisk_started or (known.asterisk_started if known is not None else "")
+        self._asterisk_started = started
+        await self._adoption.take_over(
+            exchange,
+            exchange.app,
+            restarted=former not in ("", started),
+            seen_at=known.seen_at if known is not None else before,
+        )
+        self.alive(exchange.app)
         freed = await self._ledger.release_orphans(set(exchange.calls), before=before)
         if freed:
             log.info("freed the holds of %d attempts whose calls are gone", len(freed))
 
+    def alive(self, slot: str) -> None:
+        """Say that this worker lives; written with the next group commit."""
+        self._journal.statement(*seen(slot, os.getpid(), self._now_ms(), self._asterisk_started))
+
     async def push_trunks(self) -> None:
         for problem in await self._trunks.sync(self._configuration.trunks):
             log.error("%s", problem)
-
-    async def _end_orphans(self, exchange: Exchange, channels: list[str]) -> None:
-        """Hang up the channels of calls that an earlier process of this worker left behind."""
-        lost = {row.id: row.channel_id for row in await open_calls(self._database, exchange.app)}
-        callers = set(lost.values())
-        for channel_id in channels:
-            if call_of(channel_id) in exchange.calls or exchange.owns(channel_id):
-                continue
-            if call_of(channel_id) in lost or channel_id in callers:
-                self._metrics.orphans.inc()
-                try:
-                    await exchange.ari.channels.hangup(channel_id, reason_code=str(Cause.NORMAL))
-                except Gone:
-                    continue
-                except AriError as error:
-                    log.warning("orphan channel %s: %s", channel_id, error)
-        await self._destroy_bridges(exchange, set(lost))
-
-    async def _destroy_bridges(self, exchange: Exchange, lost: set[str]) -> None:
-        for bridge in await exchange.ari.bridges.list():
-            if call_of(bridge.id) in lost and call_of(bridge.id) not in exchange.calls:
-                try:
-                    await exchange.ari.bridges.destroy(bridge.id)
-                except Gone:
-                    continue
-
-    async def _close_rows(self, exchange: Exchange) -> None:
-        for row in await open_calls(self._database, exchange.app):
-            if row.id in exchange.calls:
-                continue
-            now = self._now_ms()
-            self._journal.update(
-                row.id, ended_at=now, status="FAILED", failure_reason="engine_lost", ended_by="system", stage="ended"
-            )
-            # Without what the call would have counted: only its own process knew which counters have no limit.
-            await self._ledger.finish(row.id, Outcome(answered=row.connected_at is not None))
-            sums = await self._ledger.sums(row.id)
-            self._journal.update(row.id, revenue_cents=sums.revenue_cents, payout_cents=sums.payout_cents)
-        await self._journal.durable()
 
     # -- the end of a call ----------------------------------------------------------------------------------
 
@@ -179,7 +149,7 @@ def talk_ms(call: Call, now: int) -> int:
 def outcome_of(call: Call) -> tuple[str, str | None]:
     """Status and failure reason of a call that is over."""
     if any(leg.bridged_at is not None for leg in call.legs.values()):
-        return "COMPLETED", None
+        return "COMPLETED", call.failure_reason if call.failure_reason == "node_lost" else None
     reason = call.failure_reason
     if reason is None and call.ended_by == "caller":
         return "ABANDONED", "caller_hung_up"

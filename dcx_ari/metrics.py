@@ -14,6 +14,12 @@ class Metrics:
         self.orphans = Counter(
             "dcx_orphan_channels", "Channels hung up because their call was lost", registry=self.registry
         )
+        self.adopted = Counter(
+            "dcx_calls_taken_over",
+            "Calls taken over from a process that is gone, by what became of them",
+            ["verdict"],
+            registry=self.registry,
+        )
         self.outbox = Counter(
             "dcx_outbox_attempts",
             "Attempts to deliver webhooks, mails and Slack messages",

@@ -55,8 +55,9 @@ class AmiClient:
         return answer["MixMonitorID"]
 
     async def stop(self, channel: str, monitor: str) -> None:
-        """End one monitor of a channel; its files are complete when this returns."""
-        await self.action("StopMixMonitor", {"Channel": channel, "MixMonitorID": monitor})
+        """End one monitor of a channel, or with an empty id all; its files are complete when this returns."""
+        one = {"MixMonitorID": monitor} if monitor else {}
+        await self.action("StopMixMonitor", {"Channel": channel, **one})
 
     async def mute(self, channel: str, on: bool, *, direction: str = "both") -> None:
         """Write silence instead of sound into the channel's monitors (`read`, `write` or `both`)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 from dcx_ari.ari.errors import Gone
 from dcx_ari.call.call import Call
@@ -22,7 +23,7 @@ _MONITOR_GONE_S = 0.08
 async def open_bridge(call: Call) -> str:
     bridge_id = call.mint("bridge")
     call.bridges[bridge_id] = True
-    await call.ari.bridges.create_with_id(bridge_id, type=_BRIDGE_TYPE)
+    await call.ari.bridges.create_with_id(bridge_id, type=_BRIDGE_TYPE, variables=call.marks("bridge"))
     return bridge_id
 
 
@@ -34,10 +35,11 @@ async def early_bridge(call: Call, leg: Leg) -> None:
     await call.ari.bridges.add_channel(bridge_id, channel=[call.caller.id, leg.id])
 
 
-async def join(call: Call, leg: Leg, *, record: bool) -> str | None:
+async def join(call: Call, leg: Leg, *, record: bool, **state: Any) -> str | None:
     """Answer the caller, bridge both and, if asked, record. Returns the recording's id.
 
-    Recording starts with the bridge: what came before (menu, whisper) is not in it.
+    Recording starts with the bridge: what came before (menu, whisper) is not in it. `state` is kept with the stage,
+    for a process that has to go on with the talk.
     """
     if leg.bridge_id is None:
         _, opened = await asyncio.gather(_ready_caller(call), open_bridge(call))
@@ -48,7 +50,8 @@ async def join(call: Call, leg: Leg, *, record: bool) -> str | None:
     recording_id = call.mint("rec") if record else None
     call.recording_id = recording_id
     # The moment of the request is the start of the talk; the event that confirms it comes later.
-    call.note_stage("talking", leg=leg.id, bridge=bridge_id, recording=recording_id)
+    since = call.ports.now_ms()
+    call.note_stage("talking", leg=leg.id, bridge=bridge_id, recording=recording_id, since=since, **state)
     add = call.add_to_bridge(bridge_id, leg)
     try:
         if recording_id is None:

@@ -138,6 +138,7 @@ class Call:
             await self.ari.transport.request(Request("POST", path, blocking=self._may_block, order=self.caller.id))
         self.caller.answered_at = self.caller.answered_at or self.ports.now_ms()
         self._indicating = None
+        await self._sign()
         self.ports.journal.update(self.id, answered_at=self.caller.answered_at, status="IN_PROGRESS")
 
     async def play(self, *media: str, leg: Leg | None = None, barge_in: bool = False) -> bool:
@@ -228,6 +229,18 @@ class Call:
         path = f"bridges/{segment(bridge_id)}/addChannel"
         both = {"channel": f"{self.caller.id},{leg.id}"}
         await self.ari.transport.request(Request("POST", path, both, blocking=self._may_block, order=bridge_id))
+
+    def marks(self, role: str) -> dict[str, Any]:
+        """What Asterisk holds and reports for us on a channel or bridge: whose it is, for whoever finds it."""
+        named = {"DCX_CALL": self.id, "DCX_ROLE": role, "DCX_OWNER": self.app}
+        return {name: {"value": value, "report_events": True} for name, value in named.items()}
+
+    async def _sign(self) -> None:
+        """Mark the caller's channel; the others are marked when they are made."""
+        path, marks = f"channels/{segment(self.caller.id)}/variables", {"variables": self.marks("caller")}
+        with self._caller_request():
+            request = Request("POST", path, {}, marks, blocking=self._may_block, order=self.caller.id)
+            await self.ari.transport.request(request)
 
     # -- requests -------------------------------------------------------------------------------------------
 

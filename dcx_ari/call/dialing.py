@@ -133,13 +133,14 @@ async def create(call: Call, leg: Leg, target: Target) -> bool:
     May be done ahead of `dial`, while something else is waited for.
     """
     leg.created = True
-    variables = {f"PJSIP_HEADER(add,{name})": value for name, value in target.headers.items()}
+    variables = call.marks("leg")
+    variables |= {f"PJSIP_HEADER(add,{name})": value for name, value in target.headers.items()}
     if target.caller_id:
         # CALLERID() on a created channel gives "Anonymous"; the connected line becomes From.
         variables["CONNECTEDLINE(all)"] = _caller_id(target.caller_name, target.caller_id)
     try:
         await call.ari.channels.create(
-            endpoint=target.endpoint, app=call.app, app_args="leg", channel_id=leg.id, variables=variables or None
+            endpoint=target.endpoint, app=call.app, app_args="leg", channel_id=leg.id, variables=variables
         )
     except EndpointUnavailable:
         leg.failed = LegResult.UNREACHABLE

@@ -50,6 +50,7 @@ class Exchange:
         self.calls: dict[str, Call] = {}
         self.listening = asyncio.Event()
         self.events_seen = 0
+        self.asterisk_started = ""  # when the Asterisk that we are connected to began, in its own words
         self._transport = transport
         self._flow = flow
         self._lifecycle = lifecycle
@@ -151,6 +152,8 @@ class Exchange:
 
     async def _reconcile(self) -> None:
         """End the legs of live calls whose channels went while we were not listening."""
+        info = await self.ari.asterisk.get_info(only="status")
+        before, self.asterisk_started = self.asterisk_started, info.status.startup_time if info.status else ""
         if not self.calls:
             return
         present = {channel.id for channel in await self.ari.channels.list()}
@@ -159,4 +162,6 @@ class Exchange:
             for leg in (call.caller, *call.legs.values()):
                 if leg.live and leg.id not in present:
                     leg.end(Ended(Cause.NORMAL, None), now)
+                    if leg is call.caller and before != self.asterisk_started:
+                        call.failure_reason = "node_lost"
             call.nudge()

@@ -6,9 +6,11 @@ extensions.conf): whatever a caller sends, there is no comma or quote in it to b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
 from dcx_ari.ari import events as ev
+from dcx_ari.ari.models import Channel
 from dcx_ari.call.ports import Inbound
 from dcx_ari.decide.phone import normalise
 
@@ -19,14 +21,18 @@ _OURS = ("to", "test")  # of the dialplan; what a caller sends comes as div, pai
 
 def parse_inbound(event: ev.StasisStart) -> Inbound | None:
     """The call that `event` announces; None if it is not one that came in through our dialplan."""
-    if len(event.args) < 2 or event.args[0] not in ("in", "phone"):
+    return inbound_of(event.channel, event.args)
+
+
+def inbound_of(channel: Channel, args: Sequence[str]) -> Inbound | None:
+    """The same for a channel that waits in our application with these arguments."""
+    if len(args) < 2 or args[0] not in ("in", "phone"):
         return None
     try:
-        pairs = parse_qsl(event.args[1], keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        pairs = parse_qsl(args[1], keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
         pairs = []
     fields = {name.lower()[:64]: _clean(value) for name, value in pairs}
-    channel = event.channel
     headers = {name: value for name, value in fields.items() if name not in _OURS and value}
     if channel.protocol_id:
         headers["call-id"] = _clean(channel.protocol_id)

@@ -75,9 +75,23 @@ class Recorder(Protocol):
 
     async def pause(self, recording_id: str, paused: bool, at_ms: int) -> None: ...
 
+    def resume(self, call_id: str, recording_id: str, channel_id: str, started_at: int) -> None:
+        """A recording that another process began goes on, or is to be stopped."""
+        ...
+
     async def stop(self, recording_id: str, at_ms: int) -> None:
         """Stop; the file is made ready in the background. No error if it never started or has ended."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An attempt that another process reserved and connected, as far as its row and the ledger tell of it."""
+
+    attempt: int
+    buyer: Buyer
+    decision: Decision
+    rules: tuple[tuple[int, ConversionRule], ...]
 
 
 class Desk(Protocol):
@@ -119,6 +133,13 @@ class Desk(Protocol):
 
     async def release(self, call: Call, attempt: int) -> None:
         """The attempt lost a simultaneous ring: nothing of it counts."""
+        ...
+
+    async def restore(
+        self, call: Call, decision: str | None, leg: Leg | None, attempt: int | None, group_attempt: int | None
+    ) -> Held | None:
+        """Remember a call that another process began: its stored Decision, and the attempt whose leg it talks with.
+        None where there is no such attempt, or its buyer is no more. Whatever else the call had open is freed."""
         ...
 
 

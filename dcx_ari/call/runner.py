@@ -35,7 +35,7 @@ async def run_call(call: Call, flow: Flow, close: Callable[[Call], Awaitable[Non
         await flow(call)
         call.note("flow_ended")
     except CallEnded:
-        call.ended_by = "caller"
+        call.ended_by = "system" if call.failure_reason == "node_lost" else "caller"
     except asyncio.CancelledError:
         call.ended_by = "system"
         raise

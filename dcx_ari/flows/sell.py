@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dcx_ari.call.bridging import join
-from dcx_ari.call.call import Call
+from dcx_ari.call.call import GENERATION, Call
 from dcx_ari.call.dialing import Target, create, dial, new_legs, release
 from dcx_ari.call.errors import CallEnded
 from dcx_ari.call.leg import Leg
-from dcx_ari.call.ports import Desk
+from dcx_ari.call.ports import Desk, Held
 from dcx_ari.decide.causes import LegResult
 from dcx_ari.decide.decision import Decision, Step
 from dcx_ari.decide.endpoints import dialable
@@ -69,8 +69,9 @@ class Sale:
         return (self.deadline_ms - self.call.ports.now_ms()) / 1000
 
     def next_number(self) -> int:
+        """The next attempt's: never one that a process before this one has used."""
         self.numbers += 1
-        return self.numbers
+        return self.call.generation * GENERATION + self.numbers
 
 
 async def sell(call: Call, campaign_id: int | None = None) -> FailureReason | None:
@@ -84,17 +85,47 @@ async def sell(call: Call, campaign_id: int | None = None) -> FailureReason | No
         return decision.failure_reason or "no_buyers_attached"
     snapshot = _decided_on(decision, desk)
     campaign = snapshot.campaigns[decision.campaign_id]
-    deadline = call.ports.now_ms() + decision.max_route_s * 1000
-    sale = Sale(call, campaign, snapshot, deadline)
-    while True:
-        taken = await _offer_all(sale, decision)
-        if taken is None:
-            return decision.failure(tuple(sale.results))
-        if not _recover(sale, taken):
-            return None
-        call.note("recovering", buyer_id=taken.leg.buyer_id, talk_s=taken.talk_s)
-        decision = await desk.route(call, campaign_id, frozenset(sale.tried), sale.connections)
-        sale.snapshot = _decided_on(decision, desk)
+    return await _sell(Sale(call, campaign, snapshot, _deadline(call, decision)), decision, campaign_id)
+
+
+async def resume_talk(call: Call, leg: Leg, held: Held) -> FailureReason | None:
+    """Go on with a talk that another process began; then as `sell`. What it has booked already stays booked once."""
+    desk, decision = call.ports.desk, held.decision
+    try:
+        async with Meter(call, leg, held.buyer, held.attempt, held.rules):
+            talk_s = await until_parted(call, leg)
+            call.ended_by = "buyer"
+    finally:
+        await desk.settle(call, held.attempt, connected=True)
+    snapshot = desk.snapshot()
+    campaign = snapshot.campaigns.get(decision.campaign_id or 0)
+    if campaign is None:
+        return None
+    tried = {each.buyer_id for each in call.legs.values() if each.buyer_id is not None}
+    sale = Sale(call, campaign, snapshot, _deadline(call, decision), tried=tried, attempts=len(tried), connections=1)
+    return await _after(sale, _Taken(leg, talk_s), decision.campaign_id)
+
+
+async def _sell(sale: Sale, decision: Decision, campaign_id: int | None) -> FailureReason | None:
+    taken = await _offer_all(sale, decision)
+    if taken is None:
+        return decision.failure(tuple(sale.results))
+    return await _after(sale, taken, campaign_id)
+
+
+async def _after(sale: Sale, taken: _Taken, campaign_id: int | None) -> FailureReason | None:
+    """A buyer has hung up: the call is over, or goes to the next."""
+    if not _recover(sale, taken):
+        return None
+    call = sale.call
+    call.note("recovering", buyer_id=taken.leg.buyer_id, talk_s=taken.talk_s)
+    decision = await sale.desk.route(call, campaign_id, frozenset(sale.tried), sale.connections)
+    sale.snapshot = _decided_on(decision, sale.desk)
+    return await _sell(sale, decision, campaign_id)
+
+
+def _deadline(call: Call, decision: Decision) -> int:
+    return call.ports.now_ms() + decision.max_route_s * 1000
 
 
 def _decided_on(decision: Decision, desk: Desk) -> Snapshot:
@@ -174,7 +205,8 @@ async def _offer(sale: Sale, step: Step, planned: list[Attempt], group_attempt: 
             connected = attempts[legs_ready.index(winner)]
             sale.connections += 1
             call.sold_to(connected.buyer.id, winner.group_id)
-            await join(call, winner, record=sale.desk.records(call))
+            held = {"attempt": connected.number, "group_attempt": group_attempt}
+            await join(call, winner, record=sale.desk.records(call), **held)
             await sale.desk.answered(call, connected.number)
             talk_s = await until_parted(call, winner)
             call.ended_by = "buyer"
@@ -194,7 +226,10 @@ async def _reserve(
     attempts that got a place; those that lost the race to another call are left out.
     """
     call = sale.call
-    call.note_stage("ringing", buyer_ids=[a.buyer.id for a in planned], attempts=[a.number for a in planned])
+    attempts = {
+        leg.id: [a.number, a.buyer.id, step.group_id, a.target.trunk_id] for leg, a in zip(legs, planned, strict=True)
+    }
+    call.note_stage("ringing", attempts=attempts, group_attempt=group_attempt)
     start = asyncio.ensure_future
     others: list[asyncio.Future[Any]] = [
         start(create(call, leg, a.target)) for a, leg in zip(planned, legs, strict=True)

@@ -79,6 +79,10 @@ class StereoRecorder:
         self._active[recording_id] = _Active(call_id, channel_id, monitor_id, at_ms, [])
         self._journal.recording(call_id, recording_id, state="recording", started_at=at_ms, channels=2)
 
+    def resume(self, call_id: str, recording_id: str, channel_id: str, started_at: int) -> None:
+        if recording_id not in self._active:
+            self._active[recording_id] = _Active(call_id, channel_id, "", started_at, [])
+
     async def pause(self, recording_id: str, paused: bool, at_ms: int) -> None:
         """Silence both sides, or go on; the file keeps its timing. Nothing happens if it is so already."""
         active = self._active.get(recording_id)

@@ -57,9 +57,7 @@ _JSON_COLUMNS = frozenset({"stage_data", "tags", "headers", "decision", "pauses"
 class Journal:
     """Implements the `Journal` port over `commit`, which runs statements in one transaction."""
 
-    def __init__(
-        self, commit: Commit, worker: str, zone: ZoneInfo | None = None, news: CallNews | None = None
-    ) -> None:
+    def __init__(self, commit: Commit, worker: str, zone: ZoneInfo | None = None, news: CallNews | None = None) -> None:
         """`zone` is the company's: calls keep the time of their arrival on its clock (None: UTC). `news` finds in what
         is posted here what is to be told to the outside (None: nothing is).
         """
@@ -75,6 +73,7 @@ class Journal:
         self._sequences: dict[str, int] = {}
         self._texts: list[tuple[str, str]] = []
         self._shared: set[str] = set()
+        self._others: list[Statement] = []
         self._unwritten: list[Statement] = []
         self._timer: asyncio.TimerHandle | None = None
         self._spawner = Spawner()
@@ -151,6 +150,15 @@ class Journal:
         if error is not None:
             raise error
 
+    def statement(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """A statement of somebody else's, with the next group commit."""
+        self._others.append((sql, rows))
+        self._posted()
+
+    def resumed(self, call_id: str, last_event: int) -> None:
+        """A call of another process goes on here: its events are numbered on from there."""
+        self._sequences[call_id] = last_event
+
     def forget(self, call_id: str) -> None:
         """The call is closed: no more events will be numbered for it."""
         self._sequences.pop(call_id, None)
@@ -208,7 +216,8 @@ class Journal:
         self._calls, self._updates, self._legs, self._recordings, self._events = {}, {}, {}, {}, []
         texts, self._texts = self._texts, []
         shared = [(_SHARED, texts)] if texts else []
-        return [*shared, *_statements(*taken), *self.news.take()]
+        others, self._others = self._others, []
+        return [*shared, *_statements(*taken), *self.news.take(), *others]
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from urllib.parse import urlencode
 
 from sqlalchemy import text
 
-from dcx_ari.app import Engine, Outside
+from dcx_ari.app import Engine, EngineFailed, Outside
+from dcx_ari.ari.transport import Transport
 from dcx_ari.call.ports import SpeechUnavailable
 from dcx_ari.services import rows
 from dcx_ari.services.links import attach
@@ -62,6 +64,7 @@ class Exchange:
     voice: Voice
     campaign_id: int
     trunk_id: int
+    transport: Transport
 
     def call(self, dialled: str = NUMBER, **options: Any) -> Caller:
         return self.fake.call(dialled, args=("in", urlencode({"to": dialled})), **options)
@@ -109,39 +112,75 @@ class Exchange:
         return [json.loads(e["data"])["stage"] if e["kind"] == "stage" else e["kind"] for e in found]
 
 
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
+    """The time of day in virtual time, for threads too."""
+    return lambda: EPOCH_MS + round(loop.time() * 1000)
+
+
 @asynccontextmanager
-async def exchange(home: Path, *, jobs: bool = False, **campaign: Any) -> AsyncIterator[Exchange]:
+async def _engine(home: Path, transport: Transport, voice: Voice, jobs: bool) -> AsyncIterator[Engine]:
+    """A loaded engine on the database of a home, not yet running."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         api_port = probe.getsockname()[1]
-    settings = read_settings({}, home=str(home), api_port=api_port)
+    settings, clock = read_settings({}, home=str(home), api_port=api_port), clock_of(asyncio.get_running_loop())
     await migrate(settings.database_url)
     database = open_database(settings.database_url)
-    loop = asyncio.get_running_loop()
-
-    def clock() -> int:
-        return EPOCH_MS + round(loop.time() * 1000)
-
     ledger = open_ledger(settings.database_url, worker=settings.app_name, clock=clock)
-    fake, voice = FakeAsterisk(settings.app_name, latency_s=0.001), Voice()
-    engine = Engine(settings, database, ledger, Outside(fake, Tape(), voice, home), clock, jobs=jobs)
-    stop = asyncio.Event()
+    engine = Engine(settings, database, ledger, Outside(transport, Tape(), voice, home), clock, jobs=jobs)
     try:
         await engine.configuration.load()
-        made = Exchange(fake, engine, voice, 0, 0)
+        yield engine
+    finally:
+        engine.configuration.close()
+        await transport.close()
+        await ledger.close()
+        await database.close()
+
+
+@asynccontextmanager
+async def _running(engine: Engine) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    running = asyncio.create_task(engine.run(stop))
+    await engine.until_ready()
+    try:
+        yield
+    finally:
+        stop.set()
+        with suppress(EngineFailed) if running.done() else nullcontext():  # it was killed
+            await running
+
+
+@asynccontextmanager
+async def exchange(home: Path, *, jobs: bool = False, **campaign: Any) -> AsyncIterator[Exchange]:
+    fake, voice = FakeAsterisk("dcx-0", latency_s=0.001), Voice()
+    async with _engine(home, fake, voice, jobs) as engine:
+        made = Exchange(fake, engine, voice, 0, 0, fake)
         made.trunk_id = await made.add("trunks", name="carrier", host="127.0.0.1", port=5099, is_default=True)
         made.campaign_id = await made.add("campaigns", name="Solar", record=False, **campaign)
         source = await made.add("sources", name="Radio", payout={"model": "flat", "cents": 300, "threshold_s": 5})
         await made.add("numbers", phone_number=NUMBER, campaign_id=made.campaign_id, traffic_source_id=source)
-        running = asyncio.create_task(engine.run(stop))
-        await engine.until_ready()
-        try:
+        async with _running(engine):
             yield made
+
+
+@asynccontextmanager
+async def killed(x: Exchange, *, gap_s: float = 1.0) -> AsyncIterator[None]:
+    """The engine as `kill -9` leaves it, and the next one after `gap_s` seconds: on what was committed by then, on the
+    same Asterisk. (What the first one still does reaches neither.)
+    """
+    home = x.engine.settings.home.with_name(f"{x.engine.settings.home.name}-next")
+    home.mkdir()
+    with sqlite3.connect(x.engine.settings.home / "dcx.db") as was, sqlite3.connect(home / "dcx.db") as now:
+        was.backup(now)
+    was.close()
+    now.close()
+    await x.transport.close()
+    first, x.transport = (x.engine, x.transport), x.fake.client("dcx-0")
+    await asyncio.sleep(gap_s)
+    async with _engine(home, x.transport, x.voice, False) as second, _running(second):
+        x.engine = second
+        try:
+            yield
         finally:
-            stop.set()
-            await running
-    finally:
-        engine.configuration.close()
-        await fake.close()
-        await ledger.close()
-        await database.close()
+            x.engine, x.transport = first

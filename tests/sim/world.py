@@ -95,6 +95,7 @@ async def world(flow: Flow, **options: Any) -> AsyncIterator[World]:
     exchange = Exchange(fake, "dcx-0", ports, flow, notes)
     serving = asyncio.ensure_future(exchange.run())
     try:
+        await exchange.listening.wait()
         yield World(fake, exchange, notes)
         await exchange.stop(0.0)
     finally:

@@ -90,7 +90,7 @@ async def at_stage(rows: Rows, caller: str, stage: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_an_engine_that_was_killed_leaves_nothing_open(rows: Rows, phones_tree: Tree, tmp_path: Path) -> None:
+async def test_calls_go_on_after_the_engine_was_killed(rows: Rows, phones_tree: Tree, tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     async with AsyncExitStack() as stack:
         stack.callback(home.kill_asterisk)
@@ -117,10 +117,25 @@ async def test_an_engine_that_was_killed_leaves_nothing_open(rows: Rows, phones_
 
         async with home.up() as second:
             assert asterisk == home.asterisk_pid
-            await asyncio.gather(*(phone.wait("CALL_CLOSED", timeout_s=STEP_S) for phone in (one, two, talker, silent)))
+            await asyncio.gather(parties.hear(talker, CALLER_HZ), parties.hear(one, BUYER_HZ))
+            assert await rows.query("SELECT * FROM calls WHERE ended_at IS NOT NULL") == []
+            await silent.wait("CALL_CLOSED")  # the leg that rang is given up, and the buyer rung again
+            await silent.wait("CALL_INCOMING")
+            await asyncio.gather(talker.hangup(), two.hangup())
+            await asyncio.gather(*(phone.wait("CALL_CLOSED", timeout_s=STEP_S) for phone in (one, two)))
+            async with asyncio.timeout(STEP_S):
+                while await rows.query("SELECT * FROM calls WHERE ended_at IS NULL"):
+                    await asyncio.sleep(0.05)
             calls = await rows.query("SELECT * FROM calls ORDER BY caller")
-            assert [(call["status"], call["failure_reason"]) for call in calls] == [("FAILED", "engine_lost")] * 2
-            assert all(call["ended_at"] and call["stage"] == "ended" for call in calls)
+            assert [(call["status"], call["ended_by"]) for call in calls] == [
+                ("COMPLETED", "buyer"),
+                ("ABANDONED", "caller"),
+            ]
+            async with asyncio.timeout(STEP_S):
+                while await rows.query("SELECT * FROM recordings WHERE state <> 'ready'"):
+                    await asyncio.sleep(0.05)
+            (recording,) = await rows.query("SELECT * FROM recordings")
+            assert recording["duration_ms"] > 1500  # from before the kill to the end
             assert await rows.query("SELECT * FROM cap_holds WHERE state = 'held'") == []
             assert await used(rows) == {talked: 1}
             verified = await home.run("caps", "verify")

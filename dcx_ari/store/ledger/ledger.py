@@ -23,6 +23,7 @@ from dcx_ari.store.ledger.settle import (
     Release,
     ReleaseExpired,
     ReleaseOrphans,
+    ReleaseOthers,
     Settle,
 )
 from dcx_ari.store.ledger.tx import Connection
@@ -159,6 +160,10 @@ class Ledger:
             if closing.done:
                 return closing.sums
             expected = closing.sums
+
+    async def release_others(self, call_id: str, *, keep: Collection[int] = ()) -> list[Freed]:
+        """The call goes on in another process: free its attempts but those of `keep`; see `settle.ReleaseOthers`."""
+        return await self.submit(ReleaseOthers(call_id, frozenset(keep), self._clock()))
 
     async def release_orphans(self, live: Collection[str], *, before: int, worker: str | None = None) -> list[Freed]:
         """Free the holds of calls without a channel; see `settle.ReleaseOrphans`. `worker` None: this one."""

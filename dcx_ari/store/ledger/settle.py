@@ -184,6 +184,21 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseOthers:
+    """Request: of a call that another process takes over, free every open attempt but `keep` and the call's own."""
+
+    call_id: str
+    keep: frozenset[int]
+    at: int
+
+    def apply(self, tx: Tx) -> list[Freed]:
+        lost = [number for number in tx.open_attempts(self.call_id) if number != CALL and number not in self.keep]
+        for attempt in lost:
+            Release(self.call_id, attempt, self.at).apply(tx)
+        return [Freed(self.call_id, attempt) for attempt in lost]
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseOrphans:
     """Request: free the open holds of a worker's calls that have no live channel.
 

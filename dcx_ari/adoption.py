@@ -1,0 +1,110 @@
+"""Calls that an earlier process left: taken over, closed or put away, as `decide.recovery` says of each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from dcx_ari.ari.errors import AriError, Gone
+from dcx_ari.ari.models import Channel
+from dcx_ari.call.exchange import Exchange
+from dcx_ari.call.ids import call_of
+from dcx_ari.call.inbound import inbound_of
+from dcx_ari.call.saved import revive
+from dcx_ari.configuration import Configuration
+from dcx_ari.decide.causes import Cause
+from dcx_ari.decide.recovery import Hangup, Live, recover
+from dcx_ari.flows.resume import resumed
+from dcx_ari.metrics import Metrics
+from dcx_ari.store.calls import ADOPTED, open_calls, open_ids
+from dcx_ari.store.db import Database
+from dcx_ari.store.journal import Journal
+
+log = logging.getLogger(__name__)
+
+_STASIS = "Stasis"
+
+
+class Adoption:
+    """Goes through the open rows of a worker and through what Asterisk has of it. Idempotent."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        database: Database,
+        journal: Journal,
+        metrics: Metrics,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._configuration = configuration
+        self._database = database
+        self._journal = journal
+        self._metrics = metrics
+        self._now_ms = now_ms
+
+    async def take_over(self, exchange: Exchange, worker: str, *, restarted: bool, seen_at: int) -> None:
+        """Adopt the calls of `worker` that no process carries.
+
+        `restarted`: Asterisk is another than the worker's last one. `seen_at` (epoch ms): when the worker was last
+        alive; what ended unseen is taken to have ended then, so that nothing is billed that nobody saw.
+        """
+        channels = await exchange.ari.channels.list()
+        bridges = await exchange.ari.bridges.list()
+        live = Live(
+            {channel.id: channel.state for channel in channels},
+            {bridge.id: frozenset(bridge.channels) for bridge in bridges},
+        )
+        rows = [row for row in await open_calls(self._database, worker) if row.id not in exchange.calls]
+        for saved in rows:
+            verdict = recover(saved.id, saved.known(), live, restarted=restarted)
+            if isinstance(verdict, Hangup):
+                raise AssertionError("a call with a row is never just hung up")
+            call = revive(
+                saved, verdict, exchange.ari, exchange.app, exchange.ports, live, min(seen_at, self._now_ms())
+            )
+            self._journal.resumed(call.id, saved.last_event)
+            self._metrics.adopted.labels(type(verdict).__name__.lower()).inc()
+            call.note(ADOPTED, by=exchange.app, of=worker, verdict=type(verdict).__name__.lower())
+            if worker != exchange.app:
+                self._journal.update(call.id, worker=exchange.app)
+            flow = resumed(saved, verdict, self._configuration.document, self._configuration.fresh)
+            exchange.adopt(call, flow)
+        if rows:
+            log.info("took over %d calls of %s", len(rows), worker)
+        await self._strays(exchange, worker, channels, live)
+
+    async def _strays(self, exchange: Exchange, worker: str, channels: Iterable[Channel], live: Live) -> None:
+        """Callers whose row was not committed begin anew; whatever else is the worker's and belongs to no call ends."""
+        lost: set[str] = set()
+        others = await open_ids(self._database)  # a channel that was moved still shows its first worker
+        for channel in channels:
+            name, *arguments = (channel.dialplan.app_data or "").split(",", 2)
+            if channel.dialplan.app_name != _STASIS or name != worker:
+                continue
+            if exchange.owns(channel.id) or call_of(channel.id) in exchange.calls:
+                continue
+            if channel.id in others or call_of(channel.id) in others:
+                continue
+            facts = inbound_of(channel, arguments)
+            if facts is not None:
+                exchange.take(facts)
+                continue
+            lost.add(channel.id)
+        calls = {call_of(name) for name in lost}
+        bridges = [bridge for bridge in live.bridges if call_of(bridge) in calls]
+        await asyncio.gather(*(self._hangup(exchange, name) for name in lost))
+        for bridge in bridges:
+            try:
+                await exchange.ari.bridges.destroy(bridge)
+            except Gone:
+                continue
+
+    async def _hangup(self, exchange: Exchange, channel_id: str) -> None:
+        self._metrics.orphans.inc()
+        try:
+            await exchange.ari.channels.hangup(channel_id, reason_code=str(Cause.NORMAL))
+        except Gone:
+            pass
+        except AriError as error:
+            log.warning("orphan channel %s: %s", channel_id, error)

@@ -1,0 +1,155 @@
+"""The engine is killed in the middle of calls, and the next one goes on with them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from dcx_ari.testing.far_end import Answers, AnswersThenHangsUp, Busy, NoAnswer
+from tests.sim.exchange import Exchange, exchange, killed
+
+pytestmark = pytest.mark.sim
+
+CONVERTS_AFTER_30 = [{"kind": "duration", "threshold_s": 30, "revenue_cents": 2500}]
+
+
+async def stage(x: Exchange, name: str) -> None:
+    async with asyncio.timeout(60):
+        while not await x.query("SELECT 1 FROM calls WHERE stage = :s", s=name):
+            await asyncio.sleep(0.01)
+
+
+async def test_who_talks_goes_on_talking_and_is_sold_once(tmp_path: Path) -> None:
+    async with exchange(tmp_path / "a") as x:
+        buyer = await x.buyer(
+            "Acme", AnswersThenHangsUp(60.0), conversion_rules=CONVERTS_AFTER_30, concurrency_limit=1, daily_cap=5
+        )
+        caller = x.call()
+        await stage(x, "talking")
+        await asyncio.sleep(10)
+        async with killed(x):
+            assert len(x.engine.exchange.calls) == 1
+            (call,) = await x.over()
+            assert caller.talked_with(buyer.call) == pytest.approx(60, abs=0.5)
+            assert (call["status"], call["failure_reason"], call["ended_by"]) == ("COMPLETED", None, "buyer")
+            assert (call["revenue_cents"], call["payout_cents"], call["converted"]) == (2500, 300, 1)
+            assert call["talk_ms"] == pytest.approx(60_000, abs=500)
+            assert call["buyer_id"] is not None
+            assert (await x.kinds()).count("converted") == 1
+            assert "adopted" in await x.kinds()
+            counted = await x.query("SELECT used, held FROM cap_counters WHERE metric = 'connect' AND period = 'day'")
+            assert [(row["used"], row["held"]) for row in counted if row["used"]] == [(1, 0)] * len(
+                [row for row in counted if row["used"]]
+            )
+
+
+async def test_a_conversion_before_the_kill_is_not_booked_again(tmp_path: Path) -> None:
+    async with exchange(tmp_path / "a") as x:
+        await x.buyer("Acme", AnswersThenHangsUp(60.0), conversion_rules=CONVERTS_AFTER_30)
+        x.call()
+        await stage(x, "talking")
+        await asyncio.sleep(35)
+        async with killed(x):
+            (call,) = await x.over()
+            assert (call["revenue_cents"], call["payout_cents"]) == (2500, 300)
+            assert len(await x.query("SELECT * FROM money_entries WHERE kind = 'revenue'")) == 1
+
+
+async def test_a_conversion_that_came_due_while_nobody_looked(tmp_path: Path) -> None:
+    async with exchange(tmp_path / "a") as x:
+        await x.buyer("Acme", AnswersThenHangsUp(60.0), conversion_rules=CONVERTS_AFTER_30)
+        x.call()
+        await stage(x, "talking")
+        await asyncio.sleep(25)
+        async with killed(x, gap_s=10):
+            (call,) = await x.over()
+            assert call["revenue_cents"] == 2500
+
+
+async def test_the_caller_hung_up_while_nobody_looked(tmp_path: Path) -> None:
+    async with exchange(tmp_path / "a") as x:
+        phone = await x.buyer("Acme", Answers(1.0), conversion_rules=CONVERTS_AFTER_30, concurrency_limit=1)
+        caller = x.call()
+        await stage(x, "talking")
+        await asyncio.sleep(20)
+        caller.hang_up(after=1.0)
+        async with killed(x, gap_s=30):
+            (call,) = await x.over()
+            assert (call["status"], call["failure_reason"], call["ended_by"]) == ("COMPLETED", None, "caller")
+            assert call["talk_ms"] == pytest.approx(20_000, abs=1500)  # until the last sign of life
+            assert call["revenue_cents"] == 0  # nobody saw them talk for 30 seconds
+            assert phone.call.ended_at is not None
+
+
+async def test_a_caller_in_a_menu_gets_it_again(tmp_path: Path) -> None:
+    document = {
+        "start": "menu",
+        "nodes": {
+            "menu": {
+                "type": "menu",
+                "say": "Press 1.",
+                "choices": {"1": "sell"},
+                "timeout_s": 20,
+                "on": {"timeout": "end", "invalid": "end"},
+            },
+            "sell": {"type": "route", "on": {"any": "end"}},
+            "end": {"type": "hangup"},
+        },
+    }
+    async with exchange(tmp_path / "a") as x:
+        flow = await x.add("flows", name="Menu", document=document, status="published")
+        await x.change("campaigns", x.campaign_id, flow_id=flow)
+        buyer = await x.buyer("Acme", AnswersThenHangsUp(5.0))
+        caller = x.call()
+        await caller.hears("sound:said/Press 1.")
+        await stage(x, "menu")
+        async with killed(x):
+            await asyncio.sleep(3)
+            await caller.press("1")
+            (call,) = await x.over()
+            assert [heard for heard in caller.media if "Press 1" in heard] == ["sound:said/Press 1."] * 2
+            assert caller.talked_with(buyer.call) == pytest.approx(5, abs=0.5)
+            assert call["status"] == "COMPLETED"
+
+
+async def test_ringing_legs_are_dialled_again(tmp_path: Path) -> None:
+    async with exchange(tmp_path / "a") as x:
+        await x.buyer("Busy", Busy(), tier=-1)
+        buyer = await x.buyer("Acme", NoAnswer(), AnswersThenHangsUp(5.0), concurrency_limit=1, ring_timeout_s=60)
+        caller = x.call()
+        await caller.hears("ringing")
+        await asyncio.sleep(5)
+        async with killed(x):
+            (call,) = await x.over()
+            assert caller.talked_with(buyer.call) == pytest.approx(5, abs=0.5)
+            assert call["status"] == "COMPLETED"
+            assert await x.query("SELECT id FROM legs GROUP BY id HAVING count(*) > 1") == []
+
+
+async def test_a_buyer_who_hangs_up_early_after_the_kill_leads_to_the_next(tmp_path: Path) -> None:
+    async with exchange(tmp_path / "a", recover_below_s=30) as x:
+        await x.buyer("First", AnswersThenHangsUp(15.0), tier=0)
+        second = await x.buyer("Second", AnswersThenHangsUp(40.0), tier=1)
+        caller = x.call()
+        await stage(x, "talking")
+        await asyncio.sleep(5)
+        async with killed(x):
+            (call,) = await x.over()
+            assert caller.talked_with(second.call) == pytest.approx(40, abs=0.5)
+            assert call["status"] == "COMPLETED"
+
+
+async def test_killed_twice(tmp_path: Path) -> None:
+    async with exchange(tmp_path / "a") as x:
+        buyer = await x.buyer("Acme", AnswersThenHangsUp(60.0), conversion_rules=CONVERTS_AFTER_30)
+        caller = x.call()
+        await stage(x, "talking")
+        await asyncio.sleep(10)
+        async with killed(x):
+            await asyncio.sleep(10)
+            async with killed(x):
+                (call,) = await x.over()
+                assert caller.talked_with(buyer.call) == pytest.approx(60, abs=0.5)
+                assert (call["revenue_cents"], (await x.kinds()).count("adopted")) == (2500, 2)
