@@ -13,6 +13,7 @@ _FILES = {
     "buyers": "dcx_cli.buyers",
     "campaigns": "dcx_cli.campaigns",
     "sources": "dcx_cli.sources",
+    "states": "dcx_cli.states",
     "suppressions": "dcx_cli.suppressions",
     "contacts": "dcx_cli.contacts",
     "schedules": "dcx_cli.schedules",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from dcx_ari.api import buyers, campaigns, contacts, leads, schedules, sources, velocity, views
+from dcx_ari.api import buyers, campaigns, contacts, leads, schedules, sources, states, velocity, views
 
 
 def add_routes(app: web.Application) -> None:
-    for part in (buyers, campaigns, contacts, leads, schedules, sources, velocity, views):
+    for part in (buyers, campaigns, contacts, leads, schedules, sources, states, velocity, views):
         part.add_routes(app)

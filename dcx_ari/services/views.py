@@ -151,7 +151,8 @@ async def _find(session: AsyncSession, key: str | int, resource: str = "", *, lo
     owner = owner_of(session)
     mine = [row for row in found if row.owner == owner] or list(found)
     if not mine:
-        known = (await session.exec(select(SavedView.name).where(*_seen(session)))).all()
+        others = [*_seen(session), *([col(SavedView.resource) == _kind(resource)] if resource else [])]
+        known = (await session.exec(select(SavedView.name).where(*others))).all()
         raise NotFound("view", f"there is no view {text!r}{suggest(text, known)}")
     if len({row.resource for row in mine}) > 1:
         raise Invalid("view", f"{text!r} is a view of {', '.join(row.resource for row in mine)}: say which")
