@@ -23,6 +23,7 @@ from dcx_ari.services.listing import Query, part
 from dcx_ari.services.parse import suggest
 from dcx_ari.services.resources import Resource
 from dcx_ari.services.rows import kind_of
+from dcx_ari.services.scope import scope_of
 from dcx_ari.store.db import Database
 from dcx_ari.store.models.audit import AuditEntry
 
@@ -72,7 +73,9 @@ def _chosen(resource: Resource, columns: Sequence[str]) -> list[str]:
 
 
 async def _creators(session: AsyncSession, resource: Resource, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Who made the rows, by id; only those that the audit log knows."""
+    """Who made the rows, by id, as far as the audit log knows; no name of ours goes to buyers and sources."""
+    if not scope_of(session).everything:
+        return {}
     kind, entry = kind_of(resource), AuditEntry
     ids = [str(item["id"]) for item in items]
     made = select(entry.resource_id, entry.actor_name).where(
