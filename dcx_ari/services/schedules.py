@@ -18,7 +18,7 @@ from dcx_ari.decide.rowjson import parse
 from dcx_ari.decide.schedules import compile_schedule
 from dcx_ari.services.errors import Invalid
 from dcx_ari.services.find import find
-from dcx_ari.services.render import rfc3339
+from dcx_ari.services.times import rfc3339
 from dcx_ari.services.resources import RESOURCES
 from dcx_ari.services.test_call import moment_of
 from dcx_ari.store import models as m
