@@ -1,7 +1,7 @@
 """Everything that can be set from outside, read once.
 
-Options of the command line go before environment variables, these before the defaults. Each variable is the
-field's name in capitals with DCX_ in front.
+Options of the command line go before environment variables, these before the home's `dcx.env`, and that before
+the defaults. Each variable is the field's name in capitals with DCX_ in front.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from dcx_ari.home_settings import FILE, BadLine, read_file
 
 DEFAULT_HOME = Path("~/.local/share/dcx")
 
@@ -79,28 +81,48 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str] | None = None, **options: Any) -> Settings:
-    """Settings from `options` (None = not given) and the environment. Raises SettingsError.
+    """Settings from `options` (None = not given), the environment and the home's `dcx.env`. Raises SettingsError.
 
     The home becomes absolute, and the database defaults to a SQLite file in it. Nothing is created.
     """
     env = os.environ if environment is None else environment
-    values: dict[str, Any] = {}
-    for each in fields(Settings):
+    home = _home(options.pop("home", None) or env.get("DCX_HOME", "").strip() or DEFAULT_HOME)
+    values: dict[str, Any] = {"home": home}
+    kept = _kept(home)
+    for each in fields(Settings)[1:]:
         variable = f"DCX_{each.name.upper()}"
         given = options.pop(each.name, None)
-        text = given if given is not None else env.get(variable, "").strip() or None
+        text = given if given is not None else env.get(variable, "").strip() or kept.get(variable) or None
         if text is not None:
             values[each.name] = _number(variable, text) if each.type == "int" else text
     if options:
         raise TypeError(f"unknown settings: {', '.join(options)}")
-    try:
-        values["home"] = Path(values.get("home", DEFAULT_HOME)).expanduser().absolute()
-    except RuntimeError:
-        raise SettingsError("DCX_HOME: there is no home directory: name one with --home") from None
     values.setdefault("database_url", f"sqlite+aiosqlite:///{values['home']}/dcx.db")
     settings = Settings(**values)
     _check(settings)
     return settings
+
+
+def _home(given: str | Path) -> Path:
+    try:
+        return Path(given).expanduser().absolute()
+    except RuntimeError:
+        raise SettingsError("DCX_HOME: there is no home directory: name one with --home") from None
+
+
+def _kept(home: Path) -> Mapping[str, str]:
+    """What the home's own file says; a name that is no setting is told, as it may be a spelling mistake."""
+    try:
+        kept = read_file(home)
+    except OSError as error:
+        raise SettingsError(f"{error.filename}: {error.strerror}") from None
+    except BadLine as error:
+        raise SettingsError(str(error)) from None
+    known = {f"DCX_{each.name.upper()}" for each in fields(Settings)} - {"DCX_HOME"}
+    for variable in kept:
+        if variable not in known:
+            raise SettingsError(f"{home / FILE}: {variable} is no setting that can be kept here")
+    return kept
 
 
 def _number(variable: str, value: Any) -> int:
