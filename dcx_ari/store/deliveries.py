@@ -74,7 +74,7 @@ def _due(each: Any, now: int) -> Due:
         **{name: each[name] for name in ("seq", "id", "kind", "event", "payload", "attempts", "created_at")},
         recipients=each["recipients"],
         endpoint_id=each["endpoint_id"],
-        url=each["url"],
+        url=each["secret"] if each["kind"] == "slack" else each["url"],  # see services.webhooks
         secrets=tuple(secrets),
         failing_since=each["failing_since"],
     )
