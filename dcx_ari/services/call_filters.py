@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import col
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from dcx_ari.services import call_conditions as ask
@@ -18,6 +18,7 @@ from dcx_ari.services.errors import Invalid, UnknownKey
 from dcx_ari.services.find import find_id
 from dcx_ari.services.parse import check_text, suggest
 from dcx_ari.services.resources import RESOURCES
+from dcx_ari.services.scope import scope_of
 from dcx_ari.store.models.calls import Call, Direction, EndedBy
 
 _MAX_VALUES = 500
@@ -67,7 +68,7 @@ async def conditions(
 
 
 async def _rows(session: AsyncSession, each: Filter, values: Sequence[str], *, in_order: bool) -> Any:
-    ids = [await find_id(session, RESOURCES[each.row], value) for value in values]
+    ids = [await _id_of(session, each.row, value) for value in values]
     # A deleted row is still named by the calls it had: its id may be asked for.
     asked = {int(value) for value in values if value.isascii() and value.isdigit() and len(value) < 10}
     wanted = sorted({found for found in ids if found is not None} | asked)
@@ -75,6 +76,17 @@ async def _rows(session: AsyncSession, each: Filter, values: Sequence[str], *, i
     if in_order and len(wanted) > 1 and session.get_bind().dialect.name == "sqlite":
         column = column + 0  # several ranges of one index are not in order; the log's index is
     return column.in_(wanted)
+
+
+async def _id_of(session: AsyncSession, kind: str, value: str) -> int | None:
+    """By id or key. Whoever sees only the calls of one buyer or source may still ask for campaigns by their name."""
+    resource = RESOURCES[kind]
+    if scope_of(session).everything or resource.key is None:
+        return await find_id(session, resource, value)
+    model: Any = resource.model
+    named = select(model.id).where(getattr(model, resource.key) == value.strip())
+    found: int | None = (await session.exec(named)).first()
+    return found
 
 
 _NAME = "by name or id; several with commas"

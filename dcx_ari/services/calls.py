@@ -82,7 +82,7 @@ async def list_calls(session: AsyncSession, query: Query, *, count: bool = True)
 
 async def count_calls(session: AsyncSession, query: Query) -> int:
     """How many calls match, `COUNT_UP_TO` at most."""
-    conditions = await _conditions(session, query, view_of(session))
+    conditions = await conditions_of(session, query, view_of(session))
     matching = select(true()).select_from(Call).where(*conditions).limit(COUNT_UP_TO)
     return int((await session.exec(select(func.count()).select_from(matching.subquery()))).one())
 
@@ -95,7 +95,8 @@ async def matching_ids(session: AsyncSession, query: Query, most: int) -> list[s
     return [each[0] for each in found]
 
 
-async def _conditions(session: AsyncSession, query: Query, view: View, *, in_order: bool = False) -> list[Any]:
+async def conditions_of(session: AsyncSession, query: Query, view: View, *, in_order: bool = False) -> list[Any]:
+    """For `where(…)`: filters, search and what the asker may see. Raises UnknownKey, Invalid."""
     found = await call_filters.conditions(session, query.filters, view, in_order=in_order)
     return [*found, call_conditions.search(query.search)] if query.search.strip() else found
 
@@ -107,7 +108,7 @@ async def _ids(session: AsyncSession, query: Query, view: View, limit: int) -> l
         known = [each for each, column in SORTS.items() if column not in view.hidden]
         raise UnknownKey("sort_by", f"{name!r} is not one of {', '.join(known)}")
     column: Any = col(getattr(Call, SORTS[name]))
-    conditions = await _conditions(session, query, view, in_order=True)
+    conditions = await conditions_of(session, query, view, in_order=True)
     if query.cursor is not None:
         conditions.append(_after(column, query.cursor, descending=descending))
     order = [each.desc() if descending else each.asc() for each in (column, col(Call.id))]
