@@ -48,7 +48,7 @@ def parse_fields(fields: type[BaseModel], values: Mapping[str, Any], *, strict: 
     try:
         parsed = fields.model_validate(dict(values), strict=strict)
     except ValidationError as error:
-        raise _first(error) from None
+        raise first_fault(error) from None
     return {name: getattr(parsed, name) for name in fields.model_fields}
 
 
@@ -68,7 +68,7 @@ def check_text(field: str, value: Any, depth: int = 0) -> None:
             check_text(f"{field}.{index}", inner, depth + 1)
 
 
-def _first(error: ValidationError) -> Invalid:
+def first_fault(error: ValidationError) -> Invalid:
     """The first fault, in the words of the rule; a value that may be a secret is not repeated."""
     fault = error.errors(include_url=False, include_input=False)[0]
     names = [str(part) for part in fault["loc"] if isinstance(part, int) or _is_name(str(part))]
