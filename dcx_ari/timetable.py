@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from dcx_ari.decide.periods import zone_of
 from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.jobs import Job
-from dcx_ari.services import usage_snapshots, velocity
+from dcx_ari.services import scheduled_reports, usage_snapshots, velocity
 from dcx_ari.settings import Settings
 from dcx_ari.store import deliveries, leases
 from dcx_ari.store.db import Database
@@ -55,4 +56,5 @@ def jobs_of(parts: Parts) -> list[Job]:
         Job("outbox", tidy_outbox),
         Job("usage snapshots", partial(usage_snapshots.take_due, parts.database)),
         Job("callers kept out", forget_callers),
+        Job("scheduled reports", partial(scheduled_reports.run_due, parts.database, zone_of(parts.settings.timezone))),
     ]

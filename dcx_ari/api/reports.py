@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from aiohttp import web
@@ -76,7 +77,7 @@ async def _report(request: web.Request) -> web.Response:
         return answer(made.as_json(), headers=headers)
     headers["Content-Disposition"] = f'attachment; filename="{file_name(made, kind)}"'
     charset = "utf-8" if kind == "csv" else None
-    body = render(made, kind)
+    body = await asyncio.to_thread(render, made, kind)  # a workbook takes a while, and calls go on here
     return web.Response(body=body, content_type=MEDIA[kind][1], charset=charset, headers=headers)
 
 

@@ -19,7 +19,7 @@ from dcx_ari.decide.schedules import compile_schedule
 from dcx_ari.services.call_view import View
 from dcx_ari.services.concurrency import live_key
 from dcx_ari.services.errors import Forbidden
-from dcx_ari.services.render import rfc3339
+from dcx_ari.services.times import rfc3339
 from dcx_ari.services.reports import conditions_of
 from dcx_ari.services.schedules import decided_row
 from dcx_ari.store import models as m

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from sqlmodel import SQLModel
 
-from dcx_ari.services import call_counts, campaign_keys, checks, documents, expiry, row_filters, usage
+from dcx_ari.services import call_counts, campaign_keys, checks, documents, expiry, row_filters, scheduled_rows, usage
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
 
@@ -288,6 +288,21 @@ _ALL = (
         routing=False,
         prefix="CT",
         empty="dcx call-tags add follow-up --color '#ff8800'",
+    ),
+    Resource(
+        "scheduled-reports",
+        "scheduled report",
+        "Reports that are sent by e-mail.",
+        m.ScheduledReport,
+        m.ScheduledReportFields,
+        "scheduled-reports",
+        "name",
+        ("name", "frequency", "time_of_day", "group_by", "recipients", "format", "status", "next_run_at"),
+        check=scheduled_rows.check,
+        more=scheduled_rows.more,
+        routing=False,
+        prefix="RP",
+        empty="dcx report schedule add NAME --recipients ann@example.com",
     ),
 )
 

@@ -21,6 +21,7 @@ from dcx_ari.store.models.keys import ApiKey
 from dcx_ari.store.models.numbers import Number, NumberFields
 from dcx_ari.store.models.outbox import OutboxAttempt, OutboxRow
 from dcx_ari.store.models.retention import RetentionRule, RetentionRuleFields
+from dcx_ari.store.models.scheduled_reports import ScheduledReport, ScheduledReportFields
 from dcx_ari.store.models.schedules import Schedule, ScheduleFields
 from dcx_ari.store.models.sources import TrafficSource, TrafficSourceFields
 from dcx_ari.store.models.states import StateRule, StateRuleFields
@@ -81,6 +82,7 @@ TABLES = (
     "buyer_usage_snapshots",
     "campaign_keys",
     "idempotency_keys",
+    "scheduled_reports",
     "velocity_rule",
     "wizard_drafts",
     "workers",
@@ -140,6 +142,8 @@ __all__ = [
     "SavedViewFields",
     "Schedule",
     "ScheduleFields",
+    "ScheduledReport",
+    "ScheduledReportFields",
     "StateRule",
     "StateRuleFields",
     "Suppression",
