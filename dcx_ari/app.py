@@ -228,6 +228,7 @@ class Engine:
             home=settings.home,
             proxies=settings.proxies,
             base_url=settings.public_base,
+            targets=Targets(networks(settings.webhook_allow)),
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_ASK_S)
         await runner.setup()

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from dcx_ari.api import access, audit, calls, dashboard, health, invitations, keys, objects, reports, rows, users
+from dcx_ari.api import access, audit, calls, dashboard, health, invitations, keys, objects, outbox, reports, rows, users, webhooks
 from dcx_ari.api.context import CONTEXT, DEFAULT_ZONE, MAX_BODY, Context, Readiness
 from dcx_ari.api.idempotency import idempotent
 from dcx_ari.api.middleware import around, common_headers, errors_as_json
@@ -36,6 +36,7 @@ def make_app(
     home: Path | None = None,
     proxies: Iterable[str] = (),
     base_url: str = "http://127.0.0.1:8080",
+    targets: webhooks.Targets | None = None,
     gate: Gate | None = None,
     logins: Logins | None = None,
 ) -> web.Application:
@@ -56,6 +57,7 @@ def make_app(
     app[access.PROXIES] = parse_networks(proxies)
     app[users.LOGINS] = logins or Logins(database)
     app[invitations.BASE_URL] = base_url
+    app[webhooks.TARGETS] = targets or webhooks.Targets()
     app.cleanup_ctx.append(access.keep_gate)
     app.on_response_prepare.extend((common_headers, access.limit_headers))
     for add_routes in (
@@ -69,6 +71,8 @@ def make_app(
         objects.add_routes,
         reports.add_routes,
         dashboard.add_routes,
+        webhooks.add_routes,
+        outbox.add_routes,
         *more,
     ):
         add_routes(app)
