@@ -42,9 +42,10 @@ def database(calls: int = CALLS) -> Path:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two benches at once: the second waits and finds it made
         if not path.exists():
-            for old in folder.glob(f"calls-{calls}-*"):
-                old.unlink()
             _make(path, calls)
+            for old in folder.glob(f"calls-{calls}-*"):
+                if not old.name.startswith(path.stem):
+                    old.unlink()
     return path
 
 
