@@ -11,7 +11,8 @@ from sqlalchemy import case
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from dcx_ari.services.call_filters import FILTERS, WEEKDAYS
+from dcx_ari.services.call_conditions import WEEKDAYS
+from dcx_ari.services.call_filters import FILTERS
 from dcx_ari.services.call_view import View
 from dcx_ari.services.find import keys_of
 from dcx_ari.services.resources import RESOURCES
