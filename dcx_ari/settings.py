@@ -47,6 +47,8 @@ class Settings:
     public_url: str = ""
     trusted_proxies: str = ""
     external_address: str = ""
+    lookup: str = ""
+    lookup_key: str = field(default="", repr=False)
     fallback_number: str = ""
     fallback_trunk: str = ""
     smtp_url: str = field(default="", repr=False)
