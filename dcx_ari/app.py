@@ -51,6 +51,7 @@ from dcx_ari.store.news import CallNews
 from dcx_ari.store.targets import Targets, networks
 from dcx_ari.timetable import Parts, jobs_of
 from dcx_ari.velocity import Velocity
+from dcx_ari.wishes import Wishes
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,15 @@ class Engine:
         self.exchange = Exchange(
             outside.transport,
             settings.app_name,
-            Ports(self.journal, outside.speech, self.recorder, clock, self.desk, outside.web),
+            Ports(
+                self.journal,
+                outside.speech,
+                self.recorder,
+                clock,
+                self.desk,
+                outside.web,
+                callbacks=Wishes(database, self.journal, clock),
+            ),
             self.velocity.around(inbound(self.configuration.document, self.configuration.fresh)),
             self.lifecycle,
         )

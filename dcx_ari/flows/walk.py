@@ -14,6 +14,8 @@ from dcx_ari.flows.document import Document
 MAX_STEPS = 500
 """Nodes in a row without a digit from the caller: a loop that nobody is listening to must not hold a call for ever."""
 
+_LONGEST_PATH = 20_000  # characters; a caller who goes round and round is not followed further
+
 
 async def walk(call: Call, document: Document, start: str | None = None, tags: Mapping[str, str] | None = None) -> None:
     """Run nodes from `start` (the document's own, if None) until one names no next. `tags` are added to the call's.
@@ -43,5 +45,6 @@ async def walk(call: Call, document: Document, start: str | None = None, tags: M
 
 def _keep(call: Call, path: str) -> None:
     """With the next group commit, as the stage: nothing waits for it."""
-    call.path = path
-    call.ports.journal.update(call.id, flow_path=path)
+    if len(path) <= _LONGEST_PATH:
+        call.path = path
+        call.ports.journal.update(call.id, flow_path=path)

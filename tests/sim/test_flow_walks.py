@@ -219,3 +219,19 @@ async def test_a_caller_who_refuses_is_sold_and_not_recorded(tmp_path) -> None: 
         assert (rows[1]["failure_reason"], rows[1]["flow_path"]) == ("all_filtered", "ask:next sell:any end:end")
         recorded = await x.query("SELECT call_id FROM recordings")
         assert [row["call_id"] for row in recorded] == [agreed["id"]]
+
+
+async def test_a_callback_is_a_row_that_names_its_call(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    async with exchange(tmp_path) as x:
+        nodes = {
+            "back": {"type": "callback", "after_s": 3600, "say": "We call.", "next": "end", "on": {"any": "end"}},
+            "end": {"type": "hangup"},
+        }
+        flow_id = await x.add("flows", name="f", document={"start": "back", "nodes": nodes}, status="published")
+        await x.change("campaigns", "Solar", flow_id=flow_id)
+        x.call(caller="+12125550123")
+        (call,) = await x.over()
+        assert call["flow_path"] == "back:next end:end"
+        (row,) = await x.query("SELECT * FROM callback_requests")
+        assert (row["phone_number"], row["call_id"], row["status"]) == ("+12125550123", call["id"], "pending")
+        assert row["due_at"] - call["started_at"] == pytest.approx(3_600_000, abs=5000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -10,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from dcx_ari.decide.filters import OPERATORS
-from dcx_ari.flows.checking import check_text
+from dcx_ari.flows.checking import check, check_text
 from dcx_ari.flows.document import MAX_NODES, NODE_TYPES, BadFlow, load_yaml, parse
 from dcx_ari.flows.known import Known
 from dcx_ari.flows.problems import errors
-from dcx_ari.flows.source import read_source
+from dcx_ari.flows.source import Source, read_source
 from dcx_cli.main import app
 
 pytestmark = pytest.mark.unit
@@ -261,3 +262,11 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"start: \xe9")
     assert check(str(tmp_path / "latin.yaml"))[0] == 2
     assert not (tmp_path / "home" / "flows").exists()
+
+
+def test_the_documentation_shows_every_node_without_fault() -> None:
+    text = (ROOT / "docs/flows.md").read_text("utf-8")
+    shown = [load_yaml(block) for block in re.findall(r"```yaml[^\n]*\n(.*?)```", text, re.DOTALL)]
+    assert {node["type"] for flow in shown for node in flow["nodes"].values()} == set(NODE_TYPES)
+    assert [errors(check(Source(flow), Known(speech=""))[1]) for flow in shown] == [[]] * len(shown)
+    assert all(f"`{op}`" in text for op in OPERATORS)

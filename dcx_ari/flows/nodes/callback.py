@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Literal
 
@@ -12,6 +13,7 @@ from dcx_ari.decide.digits import Complete, DigitRule
 from dcx_ari.decide.periods import local, to_ms, zone_of
 from dcx_ari.decide.phone import normalise
 from dcx_ari.flows.nodes.base import Edge, Name, Node, Say, Seconds, Tries, pieces
+from dcx_ari.flows.problems import Path
 from dcx_ari.flows.prompts import play_all
 
 _TIME = "([01][0-9]|2[0-3])[0-5][0-9]"
@@ -43,6 +45,9 @@ class Callback(Node, frozen=True, tag="callback"):
 
     def ends(self) -> bool:
         return not (self.following("no_number") and self.following("failed"))
+
+    def sets(self) -> Iterator[tuple[Path, str]]:
+        yield ("type",), "callback_number"
 
     async def run(self, call: Call) -> Edge | None:
         await call.answer()
