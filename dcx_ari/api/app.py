@@ -9,13 +9,29 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from dcx_ari.api import access, audit, calls, dashboard, health, invitations, keys, objects, outbox, reports, rows, users, webhooks
+from dcx_ari.api import (
+    access,
+    audit,
+    calls,
+    dashboard,
+    health,
+    invitations,
+    keys,
+    links,
+    objects,
+    outbox,
+    reports,
+    rows,
+    users,
+    webhooks,
+)
 from dcx_ari.api.context import CONTEXT, DEFAULT_ZONE, MAX_BODY, Context, Readiness
 from dcx_ari.api.idempotency import idempotent
 from dcx_ari.api.middleware import around, common_headers, errors_as_json
 from dcx_ari.services.gate import Gate
 from dcx_ari.services.holder import parse_networks
 from dcx_ari.services.logins import Logins
+from dcx_ari.services.webhooks import Targets
 from dcx_ari.store.db import Database
 
 AddRoutes = Callable[[web.Application], None]
@@ -36,7 +52,7 @@ def make_app(
     home: Path | None = None,
     proxies: Iterable[str] = (),
     base_url: str = "http://127.0.0.1:8080",
-    targets: webhooks.Targets | None = None,
+    targets: Targets | None = None,
     gate: Gate | None = None,
     logins: Logins | None = None,
 ) -> web.Application:
@@ -57,12 +73,13 @@ def make_app(
     app[access.PROXIES] = parse_networks(proxies)
     app[users.LOGINS] = logins or Logins(database)
     app[invitations.BASE_URL] = base_url
-    app[webhooks.TARGETS] = targets or webhooks.Targets()
+    app[webhooks.TARGETS] = targets or Targets()
     app.cleanup_ctx.append(access.keep_gate)
     app.on_response_prepare.extend((common_headers, access.limit_headers))
     for add_routes in (
         health.add_routes,
         rows.add_routes,
+        links.add_routes,
         calls.add_routes,
         keys.add_routes,
         users.add_routes,
