@@ -1,4 +1,4 @@
-"""`dcx sources toggle`, `numbers`, `add-number`, `remove-number`."""
+"""`dcx sources new`, `toggle`, `numbers`, `add-number`, `remove-number`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from dcx_ari.services import sources
 from dcx_ari.store.db import Database
-from dcx_cli import show
+from dcx_cli import show, source_wizard
 from dcx_cli.options import Json
 from dcx_cli.work import run
 
@@ -21,6 +21,7 @@ _COLUMNS = (
 
 
 def add_commands(app: typer.Typer) -> None:
+    app.command("new", help=source_wizard.new.__doc__)(source_wizard.new)
     app.command("toggle", help="Pause a source, or resume it.")(_toggle)
     app.command("numbers", help="A source's numbers, with the calls that each brought for it.")(_numbers)
     app.command("add-number", help="Give a source a number, as far as its number limit allows.")(_add)

@@ -19,8 +19,8 @@ from dcx_ari.services.find import find_id
 from dcx_ari.services.parse import parse_fields
 from dcx_ari.services.resources import RESOURCES
 from dcx_ari.store import models as m
-from dcx_ari.store.fields import E164
-from dcx_ari.store.models.contacts import ContactTags, Custom, Email, PersonName
+from dcx_ari.store.fields import E164, Email
+from dcx_ari.store.models.contacts import ContactTags, Custom, PersonName
 
 CONTACTS, NUMBERS, SOURCES = RESOURCES["contacts"], RESOURCES["numbers"], RESOURCES["sources"]
 _TEXTS = ("first_name", "last_name", "email", "company")

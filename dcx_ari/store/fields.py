@@ -22,6 +22,7 @@ _E164 = "must be an E.164 number such as +15551234567"
 _HOST = re.compile(
     r"^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)*\.?$"
 )
+_COLOR = re.compile(r"^#[0-9a-fA-F]{6}$")
 _CLOCK = re.compile(r"^(?:([01]\d|2[0-3]):[0-5]\d|24:00)$")
 
 # USPS codes of the states, the federal district, the territories and the armed forces' addresses.
@@ -138,6 +139,21 @@ def label(value: str) -> str:
     return text
 
 
+def email(value: str) -> str:
+    """A mail address, or nothing. Whether somebody reads it only a mail can tell."""
+    text = value.strip()
+    name, at, domain = text.rpartition("@")
+    if text and not (name and at and domain and text.isprintable() and not set(" @,;<>") & set(name + domain)):
+        raise ValueError("must be an e-mail address such as ann@example.com")
+    return text
+
+
+def color(value: str) -> str:
+    if not _COLOR.match(value):
+        raise ValueError("must be a colour such as #ff8800")
+    return value.lower()
+
+
 E164 = Annotated[str, AfterValidator(e164)]
 SipUri = Annotated[str, AfterValidator(sip_uri)]
 Endpoint = Annotated[str, AfterValidator(endpoint)]
@@ -149,6 +165,8 @@ Clock = Annotated[str, AfterValidator(clock)]
 IsoDate = Annotated[str, AfterValidator(iso_date)]
 Label = Annotated[str, StringConstraints(max_length=200), AfterValidator(label)]
 Line = Annotated[str, StringConstraints(max_length=255)]
+Email = Annotated[str, StringConstraints(max_length=255), AfterValidator(email)]
+Color = Annotated[str, AfterValidator(color)]
 Notes = Annotated[str, StringConstraints(max_length=10_000)]
 # Far below 2^53, so that JSON readers everywhere read sums of them exactly.
 Cap = Annotated[int, Ge(0), Le(1_000_000_000)]

@@ -7,11 +7,17 @@ from typing import Annotated
 from pydantic import AfterValidator, StringConstraints
 from sqlmodel import Field, SQLModel
 
-from dcx_ari.store.fields import label
+from dcx_ari.store.fields import Color, label
 from dcx_ari.store.models.base import AUTOINCREMENT, ConfigRow
 
-CallTagName = Annotated[str, StringConstraints(max_length=50, pattern=r"^[^,]*$"), AfterValidator(label)]
-Color = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+def _without_comma(value: str) -> str:
+    if "," in value:
+        raise ValueError("must not contain a comma: lists of tags are written with commas")
+    return label(value)
+
+
+CallTagName = Annotated[str, StringConstraints(max_length=50), AfterValidator(_without_comma)]
 
 
 class CallTagFields(SQLModel):

@@ -8,12 +8,11 @@ from annotated_types import Len
 from pydantic import StringConstraints
 from sqlmodel import Field, SQLModel
 
-from dcx_ari.store.fields import E164, Line, Notes
+from dcx_ari.store.fields import E164, Email, Line, Notes
 from dcx_ari.store.models.base import AUTOINCREMENT, ConfigRow, json_field
 from dcx_ari.store.models.values import TagName
 
 PersonName = Annotated[str, StringConstraints(max_length=100)]
-Email = Annotated[str, StringConstraints(max_length=255, pattern=r"^(?:[^@\s]+@[^@\s]+)?$")]
 ContactTag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
 ContactTags = Annotated[list[ContactTag], Len(0, 50)]
 Custom = Annotated[dict[TagName, Annotated[str, StringConstraints(max_length=1_000)] | int | float | bool], Len(0, 50)]

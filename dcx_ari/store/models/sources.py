@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 from sqlmodel import Field, SQLModel
 
-from dcx_ari.store.fields import Cap, Label, Line, Notes, Status, Zone
+from dcx_ari.store.fields import Cap, Email, Label, Line, Notes, Status, Zone
 from dcx_ari.store.models.base import AUTOINCREMENT, ConfigRow, at_least, choice, json_field, one_of
 from dcx_ari.store.models.values import DuplicateRule, Payout
 
@@ -22,9 +22,7 @@ class TrafficSourceFields(SQLModel):
     first_name: PersonName = Field(default="", description="Contact's first name")
     last_name: PersonName = Field(default="", description="Contact's last name")
     company: Annotated[str, StringConstraints(max_length=200)] = Field(default="", description="Contact's company")
-    email: Annotated[str, StringConstraints(max_length=255, pattern=r"^(?:[^@\s]+@[^@\s]+)?$")] = Field(
-        default="", description="Contact's e-mail address"
-    )
+    email: Email = Field(default="", description="Contact's e-mail address")
     phone: Annotated[str, StringConstraints(max_length=50)] = Field(default="", description="Contact's phone")
     notes: Notes = Field(default="", description="Free text")
     number_limit: Cap | None = Field(default=None, description="Most numbers it may have; empty: no limit")
