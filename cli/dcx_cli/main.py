@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("dcx_cli.explain", "Explain who got a call, and why."),
     "test-call": ("dcx_cli.test_call", "Try a number: decide only, or place a real call."),
     "caps": ("dcx_cli.caps", "Caps: what is used, what is left, and whether it all adds up."),
+    "webhooks": ("dcx_cli.webhooks", "Webhooks: where events are sent."),
+    "outbox": ("dcx_cli.outbox", "Webhooks, mails and Slack messages on their way out."),
     "keys": ("dcx_cli.keys", "Keys for the API."),
     "users": ("dcx_cli.users", "Users: people who log in."),
     "roles": ("dcx_cli.roles", "Roles: what keys and users may do."),

@@ -23,7 +23,7 @@ from dcx_ari.store.models.webhooks import EndpointFormat
 from dcx_ari.store.outbox import messages_for, write
 from dcx_ari.store.receivers import Receiver
 from dcx_ari.store.targets import Targets as Targets
-from dcx_ari.store.targets import UnsafeUrl
+from dcx_ari.store.targets import UnsafeUrl, networks
 
 KIND = "webhook"
 MAX_ENDPOINTS = 100
@@ -38,6 +38,11 @@ TEST = "webhook.test"
 
 SafeUrl = NewType("SafeUrl", str)
 """A URL that `safe_url` has let through."""
+
+
+def targets_of(allow: str) -> Targets:
+    """Public addresses and those of the setting DCX_WEBHOOK_ALLOW."""
+    return Targets(networks(allow))
 
 
 async def safe_url(targets: Targets, url: str) -> SafeUrl:
@@ -170,6 +175,11 @@ async def send_test(session: AsyncSession, key: str | int) -> str:
     await write(session, [message])
     await audit.record(session, f"{KIND}.tested", KIND, row.id)
     return message.id
+
+
+def list_events() -> list[dict[str, str]]:
+    """Every event, with what it means."""
+    return [{"event": each.name, "help": each.help} for each in EVENTS.values()]
 
 
 async def list_endpoints(session: AsyncSession) -> list[dict[str, Any]]:
