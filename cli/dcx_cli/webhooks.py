@@ -127,7 +127,7 @@ def rotate(
 
 
 @app.command("test")
-def test_(ctx: typer.Context, key: Key, json: Json = False) -> None:
+def send_test(ctx: typer.Context, key: Key, json: Json = False) -> None:
     """Send a test event."""
 
     async def work(database: Database) -> str:

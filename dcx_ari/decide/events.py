@@ -170,8 +170,8 @@ EVERY = "*"
 
 
 def wants(events: Iterable[str], name: str) -> bool:
-    """Whether an endpoint with this list of events is sent `name`."""
-    return any(wanted in (EVERY, name) for wanted in events)
+    """Whether an endpoint with this list of events is sent `name`: by its name, by `call.*`, by `*`."""
+    return any(wanted in (EVERY, name) or (wanted.endswith(".*") and name.startswith(wanted[:-1])) for wanted in events)
 
 
 def moment(at_ms: int | None) -> str | None:

@@ -200,8 +200,9 @@ def shown(row: WebhookEndpoint) -> dict[str, Any]:
 
 
 def checked_events(events: Sequence[str]) -> list[str]:
-    """Known events, each once, `*` alone. Raises Invalid."""
-    known = sorted(name for name in EVENTS if name != TEST)
+    """Known events, each once; `call.*` for all of a kind, `*` for all. Raises Invalid."""
+    names = [name for name in EVENTS if name != TEST]
+    known = sorted({*names, *(f"{name.partition('.')[0]}.*" for name in names)})
     for name in events:
         if name != EVERY and name not in known:
             raise Invalid("events", f"{name!r} is not one of {', '.join(known)}, or *{suggest(name, known)}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dcx_ari.call.leg import Leg
-from dcx_ari.decide.events import EVENTS, filled
+from dcx_ari.decide.events import EVENTS, filled, wants
 from dcx_ari.store.outbox import Message, Statement, messages_for, statement
 from dcx_ari.store.receivers import Receiver
 
@@ -21,8 +21,7 @@ _CALLS = tuple(name for name in EVENTS if name.startswith(("call.", "recording."
 
 def of_calls(receivers: Sequence[Receiver]) -> tuple[Receiver, ...]:
     """Those who want to hear of calls."""
-    wanted = {*_CALLS, "*"}
-    return tuple(each for each in receivers if wanted.intersection(each.events))
+    return tuple(each for each in receivers if any(wants(each.events, name) for name in _CALLS))
 
 
 @dataclass(slots=True)
