@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -27,7 +28,8 @@ from dcx_ari.store.models.calls import Call, Recording
 CHUNK = 2_000
 _TIMES = ("started_at", "answered_at", "connected_at", "ended_at", "converted_at")
 _FLAGS = ("converted", "source_converted", "test")
-_TEXTS = ("caller", "caller_name", "caller_state", "caller_city", "dialled", "outcome", "failure_reason")
+_NUMBERS = ("caller", "dialled")
+_TEXTS = ("caller_name", "caller_state", "caller_city", "outcome", "failure_reason")
 _COLUMNS = (
     *("id", "started_at", "answered_at", "connected_at", "ended_at", "status", "direction", "caller", "caller_name"),
     *("caller_state", "caller_city", "dialled", "number_id", "campaign_id", "traffic_source_id", "buyer_id"),
@@ -44,18 +46,29 @@ async def export_calls(database: Database, query: Query) -> AsyncIterator[bytes]
     Raises UnknownKey, Invalid before the first part.
     """
     names: Names = {column: {} for column in REFS if column in _COLUMNS}
-    last: tuple[Any, str] | None = None
-    while True:
-        async with database.read() as session:
-            view = view_of(session)
-            statement, sorted_by = await _statement(session, query, view, last)
-            connection = await session.connection()
-            rows = (await connection.execute(statement)).all()
-            await _look_up(session, names, rows)
-        yield await asyncio.to_thread(_text, rows, view, names, first=last is None)
-        if len(rows) < CHUNK:
-            return
-        last = getattr(rows[-1], sorted_by), rows[-1].id
+    part = await _fetched(database, query, names, None)
+    yield await asyncio.to_thread(_text, part, names, first=True)
+    while part.last is not None:
+        part = await _fetched(database, query, names, part.last)
+        yield await asyncio.to_thread(_text, part, names, first=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows of the log; `last` is the place behind which the next part begins, None at the end."""
+
+    rows: Sequence[Any]
+    view: View
+    last: tuple[Any, str] | None
+
+
+async def _fetched(database: Database, query: Query, names: Names, last: tuple[Any, str] | None) -> _Part:
+    async with database.read() as session:
+        view = view_of(session)
+        statement, sorted_by = await _statement(session, query, view, last)
+        rows = (await (await session.connection()).execute(statement)).all()
+        await _look_up(session, names, rows)
+    return _Part(rows, view, (getattr(rows[-1], sorted_by), rows[-1].id) if len(rows) == CHUNK else None)
 
 
 async def _statement(
@@ -93,10 +106,12 @@ async def _look_up(session: AsyncSession, names: Names, rows: Sequence[Any]) -> 
         unknown = {row[place] for row in rows} - known.keys() - {None}
         if unknown:
             known.update(dict.fromkeys(unknown, ""))  # those that are deleted have no name any more
-            known.update(await keys_of(session, RESOURCES[REFS[column]], unknown))
+            found = await keys_of(session, RESOURCES[REFS[column]], unknown)
+            known.update({row_id: escaped(key) for row_id, key in found.items()})
 
 
-def _text(rows: Sequence[Any], view: View, names: Names, *, first: bool) -> bytes:
+def _text(part: _Part, names: Names, *, first: bool) -> bytes:
+    rows, view = part.rows, part.view
     by_name = dict(zip((*_COLUMNS, "recording"), zip(*rows, strict=True), strict=True)) if rows else {}
     shown: dict[str, Column] = {}
     for name in (*_COLUMNS, "recording"):
@@ -104,7 +119,7 @@ def _text(rows: Sequence[Any], view: View, names: Names, *, first: bool) -> byte
         shown[name] = _cells(name, values)
         if name in names:
             keys = names[name]
-            shown[ref_name(name)] = [escaped(keys[value]) if value is not None else "" for value in values]
+            shown[ref_name(name)] = [keys[value] if value is not None else "" for value in values]
         if name == "talk_ms":
             shown["duration_s"] = [f"{value / 1000:.3f}" for value in values]
     shown = {name: column for name, column in shown.items() if name not in view.hidden}
@@ -117,6 +132,8 @@ def _cells(name: str, values: Column) -> Column:
         return [_moment(value) if value is not None else "" for value in values]
     if name in _FLAGS:
         return ["true" if value else "false" for value in values]
+    if name in _NUMBERS:
+        return [value if value[:1] == "+" and value[1:].isdecimal() else escaped(value) for value in values]
     if name in _TEXTS:
         return [escaped(value) if value else "" for value in values]
     return values
