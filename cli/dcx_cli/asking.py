@@ -28,7 +28,7 @@ def need_terminal(what: str) -> None:
 
 
 def ask(question: str, check: Check[T], *, default: str | None = None, secret: bool = False) -> T:
-    """Ask until the answer passes. A default of "" lets the question be passed over; where there is one, - clears it."""
+    """Ask until the answer passes. A default of "" lets the question be passed over; any other is cleared by -."""
     while True:
         typed = typer.prompt(question, default=default, show_default=bool(default), hide_input=secret)
         text = str(typed).strip()

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("dcx_cli.init", "Set up a first exchange, step by step."),
     "up": ("dcx_cli.up", "Start everything on this machine."),
     "run": ("dcx_cli.run", "Run engine and API against another Asterisk."),
     "demo": ("dcx_cli.demo", "Place a real call between two phones."),
