@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -10,17 +11,29 @@ import typer
 
 from dcx_ari.services import rows
 from dcx_ari.services.errors import Invalid
+from dcx_ari.services.filters import values_in
 from dcx_ari.services.hints import hints
 from dcx_ari.services.listing import MAX_LIMIT, Query, list_rows
+from dcx_ari.services.parse import suggest
 from dcx_ari.services.resources import RESOURCES, Resource
+from dcx_ari.services.usage import LIMITS
 from dcx_ari.services.views import columns_of, with_view
 from dcx_ari.store.db import Database
-from dcx_cli import extras, links, show
+from dcx_cli import bulk, extras, links, show
 from dcx_cli.main import new_app
 from dcx_cli.options import Json, parameters, signed, values_of
 from dcx_cli.work import run
 
-Key = Annotated[str, typer.Argument(help="Id or name.", show_default=False)]
+Key = Annotated[str, typer.Argument(help="Id, short id or name.", show_default=False)]
+Reason = Annotated[str | None, typer.Option(help="Why; kept in the audit log.", show_default=False)]
+IF_VERSION = inspect.Parameter(
+    "if_version",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        int | None, typer.Option(help="Only if the row is still of this version.", show_default=False)
+    ],
+)
 
 
 def build(name: str) -> typer.Typer:
@@ -43,6 +56,7 @@ def build(name: str) -> typer.Typer:
         commands.append(("resume", _act(resource, resume, "Resumed"), f"Resume a {one}."))
     for command, function, text in commands:
         app.command(command, help=text)(function)
+    bulk.add_command(app, resource)
     links.add_commands(app, resource)
     extras.add_commands(app, name)
     return app
@@ -55,7 +69,7 @@ def filters_of(pairs: Sequence[str]) -> dict[str, list[str]]:
         key, equals, text = pair.partition("=")
         if not equals:
             raise Invalid("filter", f"must look like status=ACTIVE, not {pair!r}")
-        found.setdefault(key.strip().replace("-", "_"), []).extend(part for part in text.split(",") if part)
+        found.setdefault(key.strip().replace("-", "_"), []).extend(values_in(text))
     return found
 
 
@@ -70,6 +84,9 @@ def _list(resource: Resource) -> Callable[..., None]:
         sort_by: Annotated[str, typer.Option(help="Column to sort by.")] = "id",
         desc: Annotated[bool, typer.Option("--desc", help="Largest first.")] = False,
         limit: Annotated[int | None, typer.Option(help=f"Most rows, up to {MAX_LIMIT}; else all.")] = None,
+        columns: Annotated[
+            str, typer.Option(metavar="NAME,NAME", help="Columns to show; id and more by default.", show_default=False)
+        ] = "",
         view: Annotated[str, typer.Option(help="Begin with a saved view: see dcx views.", show_default=False)] = "",
     ) -> None:
         wanted = filters_of(filters or [])
@@ -77,21 +94,50 @@ def _list(resource: Resource) -> Callable[..., None]:
 
         async def work(database: Database) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
             async with database.read() as session:
-                columns = await columns_of(session, resource.name, view) if view else ()
+                seen = await columns_of(session, resource.name, view) if view else ()
                 whole = await with_view(session, resource.name, query)
-                return (await list_rows(session, resource, whole)).items, columns or ("id", *resource.columns)
+                found = (await list_rows(session, resource, whole)).items
+                return found, chosen(columns, found) or seen or ("short_id", *resource.columns)
 
-        found, columns = run(ctx, work)
+        found, seen = run(ctx, work)
         if json:
             show.as_json(found)
         elif found:
-            show.table(found, columns)
+            show.table(as_cells(found), seen)
         elif wanted or search or view:
             show.note(f"No {resource.name} match.")
         else:
             show.note(f"No {resource.name} yet. Add one: {resource.empty}")
 
     return command
+
+
+def chosen(columns: str, found: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The columns that were asked for. Raises Invalid for one that the rows do not have."""
+    wanted = tuple(name.replace("-", "_") for name in values_in(columns))
+    for name in wanted:
+        if found and name not in found[0]:
+            raise Invalid("columns", f"{name!r} is not a column{suggest(name, found[0])}")
+    return wanted
+
+
+def as_cells(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows for a table: limits with what of them is used (`3 / 50`, `0 / ∞`), and the caps that are reached."""
+    return [
+        {**row, **{name: _used(row, name) for name in LIMITS if LIMITS[name] in row}, **_maxed(row)} for row in found
+    ]
+
+
+def _used(row: Mapping[str, Any], limit: str) -> str:
+    used = show.cell(LIMITS[limit], row[LIMITS[limit]])
+    return f"{used} / {'∞' if row[limit] is None else show.cell(limit, row[limit])}"
+
+
+def _maxed(row: Mapping[str, Any]) -> dict[str, Any]:
+    if "maxed_by" not in row:
+        return {}
+    caps = ", ".join(each["cap"].removeprefix("cap.") for each in row["maxed_by"])
+    return {"maxed_out": f"MAXED OUT: {caps}" if caps else None}
 
 
 def _show(resource: Resource) -> Callable[..., None]:
@@ -125,26 +171,26 @@ def _add(resource: Resource) -> Callable[..., None]:
 
 
 def _set(resource: Resource) -> Callable[..., None]:
-    def command(ctx: typer.Context, json: bool, key: str, **given: Any) -> None:
+    def command(ctx: typer.Context, json: bool, key: str, if_version: int | None = None, **given: Any) -> None:
         values = values_of(resource, given)
         if not values:
             raise Invalid(resource.singular, "nothing to set: name at least one field, see --help")
 
         async def work(database: Database) -> tuple[dict[str, Any], list[str]]:
             async with database.write() as session:
-                row = await rows.change(session, resource, key, values)
+                row = await rows.change(session, resource, key, values, version=if_version)
                 return row, await hints(session, resource, row)
 
         _report(resource, "Changed", run(ctx, work), json=json)
 
-    return signed(command, "key", Key, parameters(resource, frozenset(), defaults=False))
+    return signed(command, "key", Key, [*parameters(resource, frozenset(), defaults=False), IF_VERSION])
 
 
 def _act(resource: Resource, action: Callable[..., Any], done: str) -> Callable[..., None]:
-    def command(ctx: typer.Context, key: Key, json: Json = False) -> None:
+    def command(ctx: typer.Context, key: Key, reason: Reason = None, json: Json = False) -> None:
         async def work(database: Database) -> dict[str, Any]:
             async with database.write() as session:
-                row: dict[str, Any] = await action(session, resource, key)
+                row: dict[str, Any] = await action(session, resource, key, reason=reason)
                 return row
 
         _report(resource, done, (run(ctx, work), []), json=json)

@@ -31,6 +31,7 @@ from dcx_ari.api.middleware import around, common_headers, errors_as_json
 from dcx_ari.services.gate import Gate
 from dcx_ari.services.holder import parse_networks
 from dcx_ari.services.logins import Logins
+from dcx_ari.services.tickets import Tickets
 from dcx_ari.services.webhooks import Targets
 from dcx_ari.store.db import Database
 
@@ -71,6 +72,7 @@ def make_app(
     app[CONTEXT] = Context(database, readiness, registry or CollectorRegistry(), public, ZoneInfo(zone), home)
     app[access.GATE] = gate or Gate(database)
     app[access.PROXIES] = parse_networks(proxies)
+    app[access.TICKETS] = Tickets()
     app[users.LOGINS] = logins or Logins(database)
     app[invitations.BASE_URL] = base_url
     app[webhooks.TARGETS] = targets or Targets()

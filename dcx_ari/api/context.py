@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import copy
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from dcx_ari.services.audit import SYSTEM, Actor
 from dcx_ari.services.errors import Invalid
+from dcx_ari.services.filters import values_in
 from dcx_ari.services.holder import Holder
 from dcx_ari.services.idempotency import Claim, done
 from dcx_ari.services.listing import Page, Query
@@ -49,17 +51,33 @@ class Context:
         )
         object.__setattr__(self, "seconds", seconds)
 
+    def of(self, info: Mapping[str, Any]) -> Context:
+        """The same parts, with `info` in every session of the database."""
+        made = copy.copy(self)
+        object.__setattr__(made, "database", replace(self.database, info={**self.database.info, **info}))
+        return made
+
 
 CONTEXT: web.AppKey[Context] = web.AppKey("dcx_context", Context)
 HOLDER = web.RequestKey("dcx_holder", Holder)
 ADDRESS = web.RequestKey("dcx_address", str)
 CLAIM = web.RequestKey("dcx_claim", Claim)
 """The idempotency key that the request works under."""
+_HERE = web.RequestKey("dcx_here", Context)
 REQUEST_ID = web.RequestKey("dcx_request_id", str)
 
 
 def context(request: web.Request) -> Context:
-    return request.app[CONTEXT]
+    """The application's parts. Sessions of its database know who asks, what he may see, and the company's zone, in
+    `read()` and in `write()`: no handler can forget it.
+    """
+    here = request.app[CONTEXT]
+    if HOLDER not in request:
+        return here.of(_asked(request))
+    found = request.get(_HERE)
+    if found is None:
+        found = request[_HERE] = here.of(_asked(request))
+    return found
 
 
 def holder(request: web.Request) -> Holder:
@@ -96,7 +114,7 @@ async def writing(request: web.Request) -> AsyncIterator[Session]:
 def _asked(request: web.Request) -> dict[str, Any]:
     found = request.get(HOLDER)
     scope = Scope(found.buyer_id, found.source_id) if found is not None else EVERYTHING
-    return {"actor": actor(request), "zone": context(request).zone, "scope": scope}
+    return {"actor": actor(request), "zone": request.app[CONTEXT].zone, "scope": scope}
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -147,5 +165,5 @@ def query_of(request: web.Request, *, limit: int = 100) -> Query:
             values["limit"] = int(text)
         else:
             key = name[8:-1] if name.startswith("filters[") and name.endswith("]") else name
-            filters.setdefault(key, []).extend(part for part in text.split(",") if part)
+            filters.setdefault(key, []).extend(values_in(text))
     return Query(filters={key: each for key, each in filters.items() if each}, **values)

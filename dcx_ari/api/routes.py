@@ -31,10 +31,10 @@ class Route:
     """One method of one path.
 
     `permission` is the name that the asker's role must hold; None: no key is asked for (the handler looks after
-    itself: a signature in the URL, a public page). `answer` is the shape of the answer with `status`; `media`
-    its type where it is not JSON. `refuses` are statuses that can come besides the general ones (400, 401, 403,
-    404 where the path names a row, 413, 415, 422, 429, 503). `open_query`: other query keys than `query` are
-    handed on, such as filters by column.
+    itself: a signature in the URL, a public page). `answer` is the shape of the answer with `status`, and with those
+    in `also`; `media` its type where it is not JSON. `refuses` are statuses that can come besides the general ones
+    (400, 401, 403, 404 where the path names a row, 413, 415, 422, 429, 503). `open_query`: other query keys than
+    `query` are handed on, such as filters by column.
     """
 
     method: str
@@ -50,6 +50,7 @@ class Route:
     body_required: bool = True
     answer: Shape = None
     status: int = 200
+    also: tuple[int, ...] = ()
     media: str = "application/json"
     refuses: tuple[int, ...] = ()
 

@@ -8,46 +8,72 @@ from typing import Any
 
 from aiohttp import web
 
-from dcx_ari.api.context import answer, body_object, context, page_answer, query_of
-from dcx_ari.services import links, rows
+from dcx_ari.api import row_shapes
+from dcx_ari.api.context import answer, body_object, context, page_answer, query_of, writing
+from dcx_ari.api.routes import Route, declare
+from dcx_ari.services import bulk, rows
 from dcx_ari.services.errors import Invalid
 from dcx_ari.services.listing import list_rows
 from dcx_ari.services.resources import RESOURCES, Resource
 from dcx_ari.services.views import with_view
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_MAX_VERSION = 2**31
 
 
 def add_routes(app: web.Application) -> None:
     for resource in RESOURCES.values():
         handlers = RowHandlers(resource)
         for path in (resource.path, *resource.aliases):
-            app.router.add_routes(handlers.routes(f"/api/{path}"))
-            if resource.name in links.LINKS:
-                app.router.add_routes(LinkHandlers(resource).routes(f"/api/{path}"))
+            declare(app, handlers.routes(f"/api/{path}"))
 
 
 @dataclass(frozen=True)
 class RowHandlers:
-    """List, make, show, change, remove, copy, pause and resume one kind of row."""
+    """List, make, show, change, remove, copy, pause and resume one kind of row; many of them at once."""
 
     resource: Resource
 
-    def routes(self, base: str) -> list[web.RouteDef]:
-        one = f"{base}/{{key}}"
+    def routes(self, base: str) -> list[Route]:
+        one, name, singular = f"{base}/{{key}}", self.resource.name, self.resource.singular
+        row, new, changes = row_shapes.row_shape(name), row_shapes.new_shape(name), row_shapes.changes_shape(name)
+        listing: dict[str, Any] = {"query": row_shapes.list_query(self.resource), "open_query": True, "refuses": (400,)}
+        change = f"Change fields of a {singular}; with If-Match or `version` only as it was read."
         made = [
-            web.get(base, self.index),
-            web.post(base, self.create),
-            web.get(one, self.show),
-            web.patch(one, self.change),
-            web.delete(one, self.remove),
+            self._read(base, self.index, f"List {name}.", answer=row_shapes.page_shape(name), **listing),
+            self._read(one, self.show, f"Show a {singular}, by id, short id or key.", answer=row),
+            self._write("POST", base, self.create, f"Add a {singular}.", body=new, answer=row, status=201),
+            self._write("PATCH", one, self.change, change, body=changes, answer=row, refuses=(409, 412)),
+            self._write("DELETE", one, self.remove, f"Remove a {singular}.", status=204, refuses=(409, 412)),
+            self._bulk(f"{base}/bulk-update"),
         ]
+        optional: dict[str, Any] = {"body_required": False, "answer": row}
         if self.resource.key == "name":
-            made.append(web.post(f"{one}/copy", self.copy))
+            copy = f"Copy a {singular}: inactive, under a new name, with what is attached."
+            made.append(self._write("POST", f"{one}/copy", self.copy, copy, body=changes, status=201, **optional))
         if self.resource.pausable:
-            made.append(web.post(f"{one}/pause", self._paused(True)))
-            made.append(web.post(f"{one}/resume", self._paused(False)))
+            reason = {"body": row_shapes.REASON, **optional}
+            for verb, paused in (("pause", True), ("resume", False)):
+                text = f"{verb.capitalize()} a {singular}."
+                made.append(self._write("POST", f"{one}/{verb}", self._paused(paused), text, **reason))
         return made
+
+    def _read(self, path: str, handler: _Handler, summary: str, **more: Any) -> Route:
+        named: dict[str, Any] = {"permission": f"{self._kind}.read", "tag": self.resource.name}
+        return Route(method="GET", path=path, handler=handler, summary=summary, **named, **more)
+
+    def _write(self, method: str, path: str, handler: _Handler, summary: str, **more: Any) -> Route:
+        named = {"permission": f"{self._kind}.write", "tag": self.resource.name, "refuses": (409,), **more}
+        return Route(method=method, path=path, handler=handler, summary=summary, **named)
+
+    def _bulk(self, path: str) -> Route:
+        actions = ", ".join(bulk.actions_of(self.resource)).capitalize()
+        shapes = {"body": row_shapes.order_shape(self.resource), "answer": row_shapes.RESULTS}
+        return self._write("POST", path, self.bulk_update, f"{actions} many {self.resource.name} at once.", **shapes)
+
+    @property
+    def _kind(self) -> str:
+        return self.resource.name.replace("-", "_")
 
     async def index(self, request: web.Request) -> web.Response:
         query = query_of(request)
@@ -57,83 +83,73 @@ class RowHandlers:
 
     async def create(self, request: web.Request) -> web.Response:
         data = await body_object(request)
-        async with context(request).database.write() as session:
+        async with writing(request) as session:
             row = await rows.create(session, self.resource, data, strict=True)
-        return _row_answer(row, 201, {"Location": f"/api/{self.resource.path}/{row['id']}"})
+        return row_answer(row, 201, {"Location": f"/api/{self.resource.path}/{row['id']}"})
 
     async def show(self, request: web.Request) -> web.Response:
         async with context(request).database.read() as session:
-            return _row_answer(await rows.get(session, self.resource, request.match_info["key"]))
+            return row_answer(await rows.get(session, self.resource, request.match_info["key"]))
 
     async def change(self, request: web.Request) -> web.Response:
         data = await body_object(request)
-        key, version = request.match_info["key"], _if_match(request)
-        async with context(request).database.write() as session:
+        key, version = request.match_info["key"], _expected(request, data)
+        async with writing(request) as session:
             row = await rows.change(session, self.resource, key, data, strict=True, version=version)
-        return _row_answer(row)
+        return row_answer(row)
 
     async def remove(self, request: web.Request) -> web.Response:
-        async with context(request).database.write() as session:
-            await rows.remove(session, self.resource, request.match_info["key"])
+        version = _if_match(request)
+        async with writing(request) as session:
+            await rows.remove(session, self.resource, request.match_info["key"], version=version)
         return web.Response(status=204)
 
     async def copy(self, request: web.Request) -> web.Response:
         data = await body_object(request, optional=True)
-        async with context(request).database.write() as session:
+        data.pop("version", None)
+        async with writing(request) as session:
             row = await rows.copy(session, self.resource, request.match_info["key"], data)
-        return _row_answer(row, 201)
+        return row_answer(row, 201, {"Location": f"/api/{self.resource.path}/{row['id']}"})
+
+    async def bulk_update(self, request: web.Request) -> web.Response:
+        order = bulk.read_order(self.resource, await body_object(request))
+        async with writing(request) as session:
+            return answer(await bulk.in_session(session, self.resource, order))
 
     def _paused(self, paused: bool) -> _Handler:
         async def handle(request: web.Request) -> web.Response:
+            reason = _reason(await body_object(request, optional=True))
             key = request.match_info["key"]
-            async with context(request).database.write() as session:
-                return _row_answer(await rows.set_paused(session, self.resource, key, paused))
+            async with writing(request) as session:
+                return row_answer(await rows.set_paused(session, self.resource, key, paused, reason=reason))
 
         return handle
 
 
-@dataclass(frozen=True)
-class LinkHandlers:
-    """`/api/campaigns/{key}/buyers` and `/api/buyer-groups/{key}/members`."""
-
-    resource: Resource
-
-    def routes(self, base: str) -> list[web.RouteDef]:
-        name = self.resource.name
-        of = f"{base}/{{key}}/{'buyers' if name == 'campaigns' else 'members'}"
-        made = [
-            web.get(of, self.index),
-            web.post(of, self.attach),
-            web.delete(f"{of}/{{member}}", self._detach("buyer")),
-        ]
-        if name == "campaigns":
-            made.append(web.delete(f"{base}/{{key}}/groups/{{member}}", self._detach("group")))
-        return made
-
-    async def index(self, request: web.Request) -> web.Response:
-        async with context(request).database.read() as session:
-            found = await links.links(session, self.resource.name, request.match_info["key"])
-        return answer({"data": found, "next_cursor": None, "total": len(found)})
-
-    async def attach(self, request: web.Request) -> web.Response:
-        data = await body_object(request)
-        key = request.match_info["key"]
-        async with context(request).database.write() as session:
-            row = await links.attach(session, self.resource.name, key, data, strict=True)
-        return _row_answer(row, 201 if row["version"] == 1 else 200)
-
-    def _detach(self, what: str) -> _Handler:
-        async def handle(request: web.Request) -> web.Response:
-            key, member = request.match_info["key"], request.match_info["member"]
-            async with context(request).database.write() as session:
-                await links.detach(session, self.resource.name, key, {what: member})
-            return web.Response(status=204)
-
-        return handle
-
-
-def _row_answer(row: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def row_answer(row: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     return answer(row, status, {"ETag": f'"{row["version"]}"', **(headers or {})})
+
+
+def _reason(data: dict[str, Any]) -> str | None:
+    if unknown := sorted(set(data) - {"reason"}):
+        raise Invalid(unknown[0], "is not known here")
+    reason = data.get("reason")
+    if reason is not None and (not isinstance(reason, str) or len(reason) > bulk.LONGEST_REASON):
+        raise Invalid("reason", f"must be text of at most {bulk.LONGEST_REASON} characters")
+    return reason
+
+
+def _expected(request: web.Request, data: dict[str, Any]) -> int | None:
+    """The version that the asker has read: from If-Match, or as `version` in the body."""
+    header = _if_match(request)
+    version = data.pop("version", None)
+    if version is None:
+        return header
+    if type(version) is not int or not 0 < version < _MAX_VERSION:
+        raise Invalid("version", "must be the version of the row, such as 3")
+    if header is not None and header != version:
+        raise Invalid("version", f"is {version}, but If-Match says {header}")
+    return version
 
 
 def _if_match(request: web.Request) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,15 @@ def filter_names(resource: Resource) -> list[str]:
     columns = [c.name for c in _table(resource).columns if not isinstance(c.type, Json)]
     shown = [name for name in columns if name not in resource.secrets and not name.endswith("_at")]
     return ["short_id", *shown, *map(ref_name, resource.refs), *_ranges(resource), *resource.filters]
+
+
+def values_in(text: str) -> list[str]:
+    """`A,B` -> A and B; `"Smith, Ann",B` where a value has a comma of its own."""
+    if '"' not in text:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return [
+        part.strip() for part in next(csv.reader([text.replace("\n", " ")], skipinitialspace=True), []) if part.strip()
+    ]
 
 
 async def conditions(session: AsyncSession, resource: Resource, filters: Any, search: str) -> list[Any]:

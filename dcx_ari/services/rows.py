@@ -47,7 +47,12 @@ async def _by_id(session: AsyncSession, resource: Resource, row_id: int) -> dict
 
 
 async def create(
-    session: AsyncSession, resource: Resource, data: Mapping[str, Any], *, strict: bool = False
+    session: AsyncSession,
+    resource: Resource,
+    data: Mapping[str, Any],
+    *,
+    strict: bool = False,
+    reason: str | None = None,
 ) -> dict[str, Any]:
     """A new row from field values; references may be given by name. Raises Invalid, Conflict."""
     values = await checked(session, resource, data, {}, None, strict=strict)
@@ -56,8 +61,15 @@ async def create(
     session.add(row)
     await _changed(session, resource, now)
     made = await shown(session, resource, row)
-    await audit.record(session, f"{kind_of(resource)}.created", kind_of(resource), row.id, None, made)
+    await audit.record(
+        session, f"{kind_of(resource)}.created", kind_of(resource), row.id, None, _columns(resource, made), reason
+    )
     return made
+
+
+def _columns(resource: Resource, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is worked out for readers, such as counts."""
+    return {name: row[name] for name in reader(resource).names}
 
 
 def kind_of(resource: Resource) -> str:
@@ -130,7 +142,9 @@ async def remove(
     gone = await shown(session, resource, row)
     await session.exec(sql_delete(resource.model).where(col(resource.model.id) == row.id))
     await _changed(session, resource, now_ms())
-    await audit.record(session, f"{kind_of(resource)}.deleted", kind_of(resource), row.id, gone, None, reason)
+    await audit.record(
+        session, f"{kind_of(resource)}.deleted", kind_of(resource), row.id, _columns(resource, gone), None, reason
+    )
     return gone
 
 
@@ -145,7 +159,12 @@ async def set_paused(
 
 
 async def copy(
-    session: AsyncSession, resource: Resource, key: str | int, data: Mapping[str, Any] | None = None
+    session: AsyncSession,
+    resource: Resource,
+    key: str | int,
+    data: Mapping[str, Any] | None = None,
+    *,
+    reason: str | None = None,
 ) -> dict[str, Any]:
     """A new row like an old one: inactive, named `X (Copy)`, then `X (Copy 2)`; its links are copied too."""
     if resource.key != "name":
@@ -157,7 +176,7 @@ async def copy(
         values["status"] = "INACTIVE"
     if "is_default" in values:
         values["is_default"] = False
-    made = await create(session, resource, {**values, **(data or {})})
+    made = await create(session, resource, {**values, **(data or {})}, reason=reason)
     for link_name, column in resource.copies.items():
         link = RESOURCES[link_name]
         query = select(link.model).where(getattr(link.model, column) == old.id)

@@ -77,6 +77,10 @@ SOURCES = Kind(
 )
 
 
+LIMITS: Mapping[str, str] = {cap.limit: cap.used for kind in (BUYERS, GROUPS, CAMPAIGNS, SOURCES) for cap in kind.caps}
+"""Column of a limit -> the column that shows what of it is used."""
+
+
 def usage_of(kind: Kind) -> More:
     """For `Resource.more`: the used columns, `maxed_out`, and `maxed_by` with cap, used, limit and resets_at."""
 
