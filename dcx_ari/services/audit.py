@@ -92,7 +92,8 @@ def chained(previous: str, entry: Mapping[str, Any]) -> str:
 
 
 def canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    """JSON in the one spelling that is hashed: keys sorted, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
 
 
 def _changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:

@@ -82,12 +82,12 @@ async def list_invitations(session: AsyncSession) -> list[dict[str, Any]]:
     return [shown(row) for row in (await session.exec(select(Invitation).order_by(col(Invitation.id)))).all()]
 
 
-async def open_invitation(session: AsyncSession, token: str) -> Invitation:
+async def open_invitation(session: AsyncSession, token: str, *, lock: bool = False) -> Invitation:
     """Raises NotFound for one that is not there, was accepted, taken back, or is too old."""
     row = None
     if len(token) == TOKEN_CHARS and token.isascii() and token.isalnum():
         query = select(Invitation).where(col(Invitation.token_hash) == hash_key(token))
-        row = (await session.exec(query)).first()
+        row = (await session.exec(query.with_for_update() if lock else query)).first()
     if row is None or _status(row) != "pending":
         raise NotFound("invitation", "there is none with this link, or it is used or too old: ask for a new one")
     return row
@@ -95,7 +95,7 @@ async def open_invitation(session: AsyncSession, token: str) -> Invitation:
 
 async def accept(session: AsyncSession, token: str, name: str, password_hash: str) -> dict[str, Any]:
     """Makes the user. Raises NotFound, Invalid, Conflict."""
-    row = await open_invitation(session, token)
+    row = await open_invitation(session, token, lock=True)
     row.status = "accepted"
     session.add(row)
     await session.flush()

@@ -24,6 +24,7 @@ from dcx_ari.services.parse import parse_fields, suggest
 from dcx_ari.services.render import plain
 from dcx_ari.services.resources import RESOURCES
 from dcx_ari.services.roles import check_grant
+from dcx_ari.services.unique import flush
 from dcx_ari.store.models import ApiKey
 from dcx_ari.store.models.keys import KeyFields
 
@@ -62,7 +63,7 @@ async def create_key(
     key = new_secret()
     row = ApiKey(**values, prefix=key[:_SHOWN], key_hash=hash_key(key), created_at=now_ms())
     session.add(row)
-    await session.flush()
+    await flush(session, "name")
     await audit.record(session, "api_key.created", "api_key", row.id, None, shown(row))
     return shown(row), key
 
@@ -89,7 +90,7 @@ async def change_key(
         for name, value in changed.items():
             setattr(row, name, value)
         session.add(row)
-        await session.flush()
+        await flush(session, "name")
         await audit.record(session, "api_key.updated", "api_key", row.id, before, {**before, **changed})
     return shown(row)
 

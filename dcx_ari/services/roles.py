@@ -16,6 +16,7 @@ from dcx_ari.services.errors import Conflict, Forbidden, Invalid, NotFound
 from dcx_ari.services.holder import Holder
 from dcx_ari.services.permissions import BUILT_IN, check_patterns, covers
 from dcx_ari.services.render import plain
+from dcx_ari.services.unique import flush
 from dcx_ari.store.models import AccessRole, ApiKey, Invitation, User
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -55,7 +56,7 @@ async def create_role(
         raise Conflict("name", f"{name!r} is taken by another role")
     row = AccessRole(name=name, permissions=_checked(permissions, giver), created_at=now_ms())
     session.add(row)
-    await session.flush()
+    await flush(session, "name")
     await audit.record(session, "role.created", "role", name, None, _shown(row))
     return _shown(row)
 

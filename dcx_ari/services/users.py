@@ -20,6 +20,7 @@ from dcx_ari.services.keys import resolve_scope
 from dcx_ari.services.parse import parse_fields, suggest
 from dcx_ari.services.render import plain
 from dcx_ari.services.roles import check_grant
+from dcx_ari.services.unique import flush
 from dcx_ari.store.models import NotificationPreference, User, UserSession
 from dcx_ari.store.models.users import UserFields
 
@@ -58,7 +59,7 @@ async def create_user(
     now = now_ms()
     row = User(**values, password_hash=password_hash, created_at=now, updated_at=now)
     session.add(row)
-    await session.flush()
+    await flush(session, "email")
     session.add(NotificationPreference(user_id=row.id or 0))
     await session.flush()
     await audit.record(session, "user.created", "user", row.id, None, shown(row))
@@ -83,7 +84,7 @@ async def change_user(
             setattr(row, name, value)
         row.updated_at = now_ms()
         session.add(row)
-        await session.flush()
+        await flush(session, "email")
         if row.status != "ACTIVE":
             await end_sessions(session, row.id or 0)
         await audit.record(session, "user.updated", "user", row.id, before, {**before, **changed})
