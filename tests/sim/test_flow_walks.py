@@ -183,12 +183,14 @@ async def test_tags_of_the_flow_decide_who_gets_the_call(wanted: str, path: str,
 
 async def test_route_by_the_name_of_a_campaign_and_one_that_is_not_there(tmp_path) -> None:  # type: ignore[no-untyped-def]
     async with exchange(tmp_path) as x:
+        await x.add("campaigns", name="Gone")
         nodes = {
             "sell": {"type": "route", "campaign": "Gone", "on": {"no_buyers_attached": "other"}},
             "other": {"type": "route", "campaign": "Solar", "on": {"any": "end"}},
             "end": {"type": "hangup"},
         }
         flow_id = await x.add("flows", name="f", document={"start": "sell", "nodes": nodes}, status="published")
+        await x.change("campaigns", "Gone", name="Another")
         await x.change("numbers", "+18005550199", flow_id=flow_id)
         buyer = await x.buyer("Acme", AnswersThenHangsUp(2.0))
         caller = x.call()

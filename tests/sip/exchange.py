@@ -118,8 +118,8 @@ async def serving(settings: Settings, access: AsteriskAccess) -> AsyncIterator[E
 
 
 @asynccontextmanager
-async def exchange(asterisk: Asterisk, tree: Tree, folder: Path) -> AsyncIterator[Exchange]:
-    """An exchange in a fresh home below `folder`, with one campaign and its number."""
+async def exchange(asterisk: Asterisk, tree: Tree, folder: Path, **options: Any) -> AsyncIterator[Exchange]:
+    """An exchange in a fresh home below `folder`, with one campaign and its number. `options` are settings."""
     (api_port,) = free_ports(1)
     settings = read_settings(
         {},
@@ -129,6 +129,7 @@ async def exchange(asterisk: Asterisk, tree: Tree, folder: Path) -> AsyncIterato
         sip_port=asterisk.instance.sip_port,
         ari_port=asterisk.instance.ari_port,
         ami_port=asterisk.instance.ami_port,
+        **options,
     )
     access, said = access_of(asterisk), list[str]()
     access = replace(access, speech=tone_voice(access.speech, said))
