@@ -19,7 +19,7 @@ from dcx_ari.services.resources import RESOURCES, Resource
 from dcx_ari.services.usage import LIMITS
 from dcx_ari.services.views import columns_of, with_view
 from dcx_ari.store.db import Database
-from dcx_cli import bulk, extras, links, show
+from dcx_cli import bulk, csv, extras, links, show
 from dcx_cli.main import new_app
 from dcx_cli.options import Json, parameters, signed, values_of
 from dcx_cli.work import run
@@ -58,6 +58,7 @@ def build(name: str) -> typer.Typer:
         app.command(command, help=text)(function)
     bulk.add_command(app, resource)
     links.add_commands(app, resource)
+    csv.add_commands(app, resource)
     extras.add_commands(app, name)
     return app
 
@@ -123,9 +124,17 @@ def chosen(columns: str, found: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 def as_cells(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows for a table: limits with what of them is used (`3 / 50`, `0 / ∞`), and the caps that are reached."""
-    return [
-        {**row, **{name: _used(row, name) for name in LIMITS if LIMITS[name] in row}, **_maxed(row)} for row in found
-    ]
+    return [{**row, **_caps(row), **_maxed(row)} for row in found]
+
+
+def as_card(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One row, what is used beside its limit and not once more by itself."""
+    (shown,) = as_cells([row])
+    return {name: value for name, value in shown.items() if name not in {*LIMITS.values(), "maxed_by"}}
+
+
+def _caps(row: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _used(row, name) for name, used in LIMITS.items() if used in row and name in row}
 
 
 def _used(row: Mapping[str, Any], limit: str) -> str:
@@ -147,7 +156,10 @@ def _show(resource: Resource) -> Callable[..., None]:
                 return await rows.get(session, resource, key)
 
         row = run(ctx, work)
-        (show.as_json if json else show.card)(row)
+        if json:
+            show.as_json(row)
+        else:
+            show.card(as_card(row))
 
     return command
 

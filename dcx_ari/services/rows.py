@@ -26,6 +26,8 @@ from dcx_ari.services.resources import RESOURCES, Resource, ref_name
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
 
+_SHORT = 60
+
 
 async def get(session: AsyncSession, resource: Resource, key: str | int) -> dict[str, Any]:
     """The row as JSON values. Raises NotFound."""
@@ -124,7 +126,13 @@ def _check_version(resource: Resource, row: ConfigRow, version: int | None, want
         return
     values = {name: plain(name, getattr(row, name)) for name in wanted}
     current = {"version": row.version, "updated_at": plain("updated_at", row.updated_at), "values": values}
-    raise Stale("version", f"is {row.version} now, not {version}: read it again", current)
+    now = "; ".join(f"{name} is {_shortly(value)} now" for name, value in values.items())
+    raise Stale("version", f"is {row.version} now, not {version}: read it again{f' ({now})' if now else ''}", current)
+
+
+def _shortly(value: Any) -> str:
+    text = "empty" if value in (None, "") else str(value)
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
 
 
 async def remove(
