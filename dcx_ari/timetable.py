@@ -9,7 +9,10 @@ from functools import partial
 from dcx_ari.decide.periods import zone_of
 from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.jobs import Job
-from dcx_ari.services import scheduled_reports, usage_snapshots, velocity
+from dcx_ari.services import daily_summary, scheduled_reports, usage_snapshots, velocity
+from dcx_ari.services.cap_alerts import CapAlerts
+from dcx_ari.services.callback_reminders import remind_job
+from dcx_ari.services.retention_run import retention_job
 from dcx_ari.settings import Settings
 from dcx_ari.store import deliveries, leases
 from dcx_ari.store.db import Database
@@ -54,7 +57,11 @@ def jobs_of(parts: Parts) -> list[Job]:
     return [
         Job("claims", forget_claims),
         Job("outbox", tidy_outbox),
+        Job("cap alerts", CapAlerts(parts.database, parts.snapshot).run),
+        Job("daily summary", partial(daily_summary.run, parts.database, zone_of(parts.settings.timezone))),
         Job("usage snapshots", partial(usage_snapshots.take_due, parts.database)),
         Job("callers kept out", forget_callers),
+        Job("callback reminders", partial(remind_job, parts.database)),
+        Job("retention", partial(retention_job, parts.database, parts.settings.home)),
         Job("scheduled reports", partial(scheduled_reports.run_due, parts.database, zone_of(parts.settings.timezone))),
     ]
