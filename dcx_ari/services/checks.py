@@ -25,6 +25,8 @@ Prepare = Callable[[dict[str, Any], frozenset[str]], None]
 """(all values, the names that were given in this request) -> None; changes the values in place."""
 Check = Callable[[AsyncSession, Mapping[str, Any], int | None], Awaitable[None]]
 """(session, parsed values, row id or None for a new row)"""
+Told = Callable[[AsyncSession, Any, Mapping[str, Any], str | None], Awaitable[None]]
+"""(session, row, the fields that changed, why)"""
 More = Callable[[AsyncSession, Sequence[Any]], Awaitable[Mapping[int, Mapping[str, Any]]]]
 """(session, rows of one kind) -> by row id, values to show that are no columns of the row."""
 

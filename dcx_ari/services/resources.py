@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from sqlmodel import SQLModel
 
-from dcx_ari.services import call_counts, campaign_keys, checks, documents, expiry, row_filters, scheduled_rows, usage
+from dcx_ari.services import call_counts, campaign_keys, checks, documents, notices, expiry, row_filters, scheduled_rows, usage
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
 
@@ -44,6 +44,8 @@ class Resource:
     """Links taken along by a copy: resource name -> its column that names the copied row."""
     prepare: checks.Prepare = checks.nothing_to_prepare
     check: checks.Check = checks.nothing_to_check
+    told: checks.Told | None = None
+    """Tells the outside of a change, in its transaction."""
     more: checks.More | None = None
     """Values worked out for a page of rows at once, shown beside the columns (call counts)."""
     prefix: str = ""
@@ -155,6 +157,7 @@ _ALL = (
         flags={"endpoint": "endpoint_value"},
         prepare=checks.prepare_buyer,
         check=checks.check_buyer,
+        told=notices.buyer_changed,
         more=usage.usage_of(usage.BUYERS),
         prefix="BY",
         empty="dcx buyers add NAME --endpoint +15551234567",

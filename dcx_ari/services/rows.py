@@ -110,6 +110,8 @@ async def change(
         old = {name: before[name] for name in changed if name not in hidden}
         kind = kind_of(resource)
         await audit.record(session, f"{kind}.{action}", kind, row.id, old, {**changed, **hidden}, reason)
+        if resource.told is not None:
+            await resource.told(session, row, changed, reason)
     return await shown(session, resource, row)
 
 
