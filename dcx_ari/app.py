@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from dcx_ari.api import explain, postbacks, recording, test_calls
+from dcx_ari.api import explain, live, lookup, postbacks, recording, test_calls
 from dcx_ari.api.app import AddRoutes, make_app
 from dcx_ari.ari.ami import AmiClient
 from dcx_ari.ari.client import QUIET, AriClient
@@ -20,6 +20,7 @@ from dcx_ari.ari.errors import AriError
 from dcx_ari.ari.resources import Ari
 from dcx_ari.ari.transport import Transport
 from dcx_ari.ari.trunks import TrunkObjects
+from dcx_ari.bus.memory import MemoryBus
 from dcx_ari.call.exchange import Exchange
 from dcx_ari.call.ports import Absent, Ports, Speech, Web
 from dcx_ari.call.tasks import cancel_and_wait
@@ -29,10 +30,12 @@ from dcx_ari.configuration import Configuration
 from dcx_ari.decide.periods import zone_of
 from dcx_ari.desk import StoreDesk
 from dcx_ari.flows.inbound import inbound
+from dcx_ari.integrations.lookup import lookup_of
 from dcx_ari.integrations.mail import mail_sender
 from dcx_ari.integrations.questions import Questions
 from dcx_ari.jobs import Jobs, Standing
 from dcx_ari.lifecycle import StoreLifecycle
+from dcx_ari.live import LiveCalls
 from dcx_ari.media.recording import Monitor, StereoRecorder
 from dcx_ari.media.speech import FliteSpeech
 from dcx_ari.metrics import Metrics
@@ -149,6 +152,8 @@ class Engine:
             self.lifecycle,
         )
         self._now_ms = clock
+        self.live = LiveCalls(self.exchange.calls, self.desk.snapshot, MemoryBus(), clock)
+        self.journal.watch = self.live.touched
         parts = Parts(settings, database, ledger, self.desk.snapshot, clock)
         deliverer = Deliverer(
             database,
@@ -219,6 +224,7 @@ class Engine:
         if isinstance(self._transport, AriClient):
             yield "connection", self._transport.watch()
         yield "configuration", self.configuration.watch()
+        yield "live view", self.live.run()
         yield "housekeeping", self._keep_house()
         yield "velocity", self.velocity.run()
         yield "sign of life", self._live()
@@ -259,6 +265,8 @@ class Engine:
         """Routes that need more of the engine than its database."""
         database, ledger, zone = self.database, self.ledger, self.settings.timezone
         yield explain.add_routes
+        yield lookup.routes(lookup_of(self.settings.lookup, self.settings.lookup_key))
+        yield live.routes(lambda: self.live)
         yield postbacks.routes(
             lambda name, signature, body: receive(
                 database, ledger, name, signature, body, self._now_ms(), company_zone=zone

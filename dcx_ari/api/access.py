@@ -18,9 +18,13 @@ from dcx_ari.api.routes import Route, declared
 from dcx_ari.services.gate import Gate
 from dcx_ari.services.holder import Holder, Network, parse_address, within
 from dcx_ari.services.rate import Taken
+from dcx_ari.services.tickets import Tickets
 
 GATE: web.AppKey[Gate] = web.AppKey("dcx_gate", Gate)
 PROXIES: web.AppKey[tuple[Network, ...]] = web.AppKey("dcx_proxies", tuple)
+TICKETS: web.AppKey[Tickets] = web.AppKey("dcx_tickets", Tickets)
+TOKEN = web.RequestKey("dcx_token", str)
+"""The key or session that the request was let in with: never to be shown, kept to ask again whether it still holds."""
 _TAKEN = web.RequestKey("dcx_taken", Taken)
 _GUARDED = ("/api/", "/ws/")
 _LONGEST_HEADER = 200
@@ -33,7 +37,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     route = declared(request)
     if _is_open(request, route):
         return await handler(request)
-    token = bearer(request)
+    token = bearer(request) or _by_ticket(request)
     gate = request.app[GATE]
     holder = await gate.holder(token) if token is not None else None
     if holder is None or token is None:
@@ -50,7 +54,16 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     if (reason := _refusal(request, route, holder)) is not None:
         return problem("Authorization", reason, 403)
     request[HOLDER] = holder
+    request[TOKEN] = token
     return await handler(request)
+
+
+def _by_ticket(request: web.Request) -> str | None:
+    """What the ticket in a WebSocket's URL stands for; nothing where there is a header as well."""
+    ticket = request.query.get("ticket", "") if request.path.startswith("/ws/") else ""
+    if not ticket or len(ticket) > _LONGEST_HEADER or "Authorization" in request.headers:
+        return None
+    return request.app[TICKETS].take(ticket)
 
 
 def bearer(request: web.Request) -> str | None:

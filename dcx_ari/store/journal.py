@@ -78,6 +78,7 @@ class Journal:
         self._timer: asyncio.TimerHandle | None = None
         self._spawner = Spawner()
         self._closed = False
+        self.watch: Callable[[str], None] = lambda _call_id: None  # told of every call about which something is posted
         self.refused = 0  # statements that the database will never take: always a fault of ours
 
     # -- the port -------------------------------------------------------------------------------------------
@@ -104,6 +105,7 @@ class Journal:
         }
         self.news.opened(call_id, self._calls[call_id])
         self._posted()
+        self.watch(call_id)
 
     def update(self, call_id: str, **fields: Any) -> None:
         row = self._calls.get(call_id)
@@ -112,6 +114,7 @@ class Journal:
         row.update({name: _plain(name, value) for name, value in fields.items()})
         self.news.updated(call_id, fields)
         self._posted()
+        self.watch(call_id)
 
     def event(self, call_id: str, at_ms: int, kind: str, data: Mapping[str, Any]) -> None:
         seq = self._sequences[call_id] = self._sequences.get(call_id, 0) + 1
@@ -130,6 +133,7 @@ class Journal:
         self._legs[leg.id] = row
         self.news.leg(call_id, leg)
         self._posted()
+        self.watch(call_id)
 
     def recording(self, call_id: str, recording_id: str, **fields: Any) -> None:
         row = self._recordings.setdefault(recording_id, {"id": recording_id, "call_id": call_id})
@@ -162,6 +166,7 @@ class Journal:
     def forget(self, call_id: str) -> None:
         """The call is closed: no more events will be numbered for it."""
         self._sequences.pop(call_id, None)
+        self.watch(call_id)
         self.news.forget(call_id)
 
     # -- the writer -----------------------------------------------------------------------------------------

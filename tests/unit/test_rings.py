@@ -59,15 +59,16 @@ RINGS = (
         "dcx_ari.store dcx_ari.decide dcx_ari.call.leg dcx_ari.call.ports dcx_ari.call.tasks dcx_ari.ari.trunks",
         "alembic annotated_types email_validator msgspec phonenumbers pydantic sqlalchemy sqlmodel",
     ),
+    _ring("dcx_ari/bus", "dcx_ari.bus"),
     _ring(
         "dcx_ari/services",
-        "dcx_ari.services dcx_ari.store dcx_ari.decide dcx_ari.clock dcx_ari.settings dcx_ari.flows.document "
-        "dcx_ari.flows.checking dcx_ari.flows.known dcx_ari.flows.problems dcx_ari.flows.source",
-        "argon2 msgspec phonenumbers pydantic sqlalchemy sqlmodel yaml",
+        "dcx_ari.services dcx_ari.bus dcx_ari.store dcx_ari.decide dcx_ari.clock dcx_ari.settings "
+        "dcx_ari.flows.document dcx_ari.flows.checking dcx_ari.flows.known dcx_ari.flows.problems dcx_ari.flows.source",
+        "argon2 msgspec phonenumbers pydantic sqlalchemy sqlmodel xlsxwriter yaml",
     ),
     _ring(
         "dcx_ari/api",
-        "dcx_ari.api dcx_ari.services dcx_ari.store.db dcx_ari.store.errors",
+        "dcx_ari.api dcx_ari.bus dcx_ari.services dcx_ari.clock dcx_ari.store.db dcx_ari.store.errors",
         "aiohttp msgspec prometheus_client",
     ),
     _ring("dcx_ari/testing", "dcx_ari.testing dcx_ari.ari", "aiohttp msgspec", frozenset()),
