@@ -216,7 +216,12 @@ async def test_a_caller_who_refuses_is_sold_and_not_recorded(tmp_path) -> None: 
         refusing = x.call(caller="+12125550124")
         await refusing.hears("Recorded")
         await refusing.press("9", after=0.2)
+        await x.over()
+        elsewhere = x.call(caller="+12015550123")  # New Jersey, where nothing is asked for
+        await elsewhere.hears("Recorded")
+        await elsewhere.press("9", after=0.2)
         rows = await x.over()
+        assert rows[2]["status"] == "COMPLETED"
         assert agreed["status"] == "COMPLETED"
         assert (rows[1]["failure_reason"], rows[1]["flow_path"]) == ("all_filtered", "ask:next sell:any end:end")
         recorded = await x.query("SELECT call_id FROM recordings")
