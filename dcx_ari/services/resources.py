@@ -11,7 +11,17 @@ from types import MappingProxyType
 
 from sqlmodel import SQLModel
 
-from dcx_ari.services import call_counts, campaign_keys, checks, documents, notices, expiry, row_filters, scheduled_rows, usage
+from dcx_ari.services import (
+    call_counts,
+    campaign_keys,
+    checks,
+    documents,
+    expiry,
+    notices,
+    row_filters,
+    scheduled_rows,
+    usage,
+)
 from dcx_ari.store import models as m
 from dcx_ari.store.models.base import ConfigRow
 
