@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from dcx_ari.services.scope import scope_of, zone_of
+from dcx_ari.services.scope import scope_of
+from dcx_ari.services.times import zone_of
 from dcx_ari.store.models.calls import Call
 
 _INSIDE = frozenset(

@@ -18,7 +18,7 @@ from dcx_ari.services.listing import MAX_LIMIT, Page, Query, decode_cursor, enco
 from dcx_ari.services.parse import check_text, suggest
 from dcx_ari.services.render import plain
 from dcx_ari.services.resources import RESOURCES
-from dcx_ari.services.scope import zone_of
+from dcx_ari.services.times import zone_of
 from dcx_ari.store.models.callbacks import Callback, CallbackStatus, Priority
 
 FILTERS = {

@@ -19,7 +19,7 @@ from dcx_ari.services.errors import Conflict, Invalid, NotFound
 from dcx_ari.services.find import find
 from dcx_ari.services.parse import check_text, parse_fields, suggest
 from dcx_ari.services.resources import RESOURCES
-from dcx_ari.services.scope import zone_of
+from dcx_ari.services.times import zone_of
 from dcx_ari.store import models as m
 from dcx_ari.store.models.callbacks import OPEN, Callback, CallbackFields, CallbackStatus
 

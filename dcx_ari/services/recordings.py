@@ -16,7 +16,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from dcx_ari.services import audit
 from dcx_ari.services.call_view import view_of
 from dcx_ari.services.calls import find_call, recording_shown
-from dcx_ari.services.errors import Conflict, Gone, NotFound
+from dcx_ari.services.errors import Conflict, Gone, Invalid, NotFound
+from dcx_ari.services.listing import MAX_LIMIT
+from dcx_ari.services.parse import check_text
 from dcx_ari.services.times import rfc3339
 from dcx_ari.store.db import Database
 from dcx_ari.store.models.calls import Call, Recording
@@ -33,6 +35,11 @@ async def find_recording(session: AsyncSession, recording_id: str) -> Recording:
     if row is None:
         raise NotFound("recording", f"there is no recording {recording_id!r}")
     return row
+
+
+async def show_recording(session: AsyncSession, recording_id: str) -> dict[str, Any]:
+    """Raises NotFound."""
+    return recording_shown(await find_recording(session, recording_id), view_of(session))
 
 
 async def recording_of(session: AsyncSession, call_id: str, recording_id: str = "") -> Recording:
@@ -73,6 +80,9 @@ async def list_recordings(
     session: AsyncSession, *, call: str = "", deleted: bool | None = None, limit: int = 100, before: str = ""
 ) -> list[dict[str, Any]]:
     """Newest first (ids sort by time); `before` is the id of the last one seen. Raises NotFound, Invalid."""
+    check_text("cursor", before)
+    if not 1 <= limit <= MAX_LIMIT + 1:
+        raise Invalid("limit", f"must be 1 to {MAX_LIMIT}")
     view = view_of(session)
     conditions = view.conditions()
     if call:

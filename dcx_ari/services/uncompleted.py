@@ -24,14 +24,16 @@ STATUSES = ("FAILED", "NO_ANSWER", "BUSY", "ABANDONED")
 _REASONS = get_args(FailureReason)
 
 
-async def list_uncompleted(session: AsyncSession, query: Query) -> tuple[CallPage, dict[str, int]]:
+async def list_uncompleted(
+    session: AsyncSession, query: Query, *, count: bool = True
+) -> tuple[CallPage, dict[str, int]]:
     """A page as of `list_calls`, of calls over and not completed unless `status` asks for others; and how many calls
     there are for each of the three words. Each call has `reason` (the word), `duration_before_failure_ms`, `actions`.
     Raises UnknownKey, Invalid.
     """
     asked = query.filters if "status" in query.filters else {**query.filters, "status": STATUSES}
     query = replace(query, filters={**asked, "completed": ["false"], "in_progress": ["false"]})
-    page = await list_calls(session, query)
+    page = await list_calls(session, query, count=count)
     callers = {call["caller"] for call in page.items if call["caller"].startswith("+")}
     blocked = await blocked_numbers(session, callers)
     waiting = await _callbacks(session, [call["id"] for call in page.items])
