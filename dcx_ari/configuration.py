@@ -74,10 +74,10 @@ class Configuration:
     async def load(self) -> None:
         async with self._loading:
             previous = None if self._loaded is None else self._loaded.snapshot
-            self._loaded = await load(self._database, self._zone, previous)
+            loaded = await load(self._database, self._zone, previous)
             await self.load_receivers()
-            self._documents = _documents(self._loaded)
-        for problem in self._loaded.snapshot.problems:
+            self._loaded, self._documents = loaded, _documents(loaded)  # at once: a call that sees one has the other
+        for problem in loaded.snapshot.problems:
             log.error("%s %s is left out: %s", problem.table, problem.id, problem.message)
 
     async def fresh(self) -> None:
