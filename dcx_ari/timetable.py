@@ -10,8 +10,8 @@ from dcx_ari.decide.periods import zone_of
 from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.jobs import Job
 from dcx_ari.services import daily_summary, scheduled_reports, usage_snapshots, velocity
-from dcx_ari.services.cap_alerts import CapAlerts
 from dcx_ari.services.callback_reminders import remind_job
+from dcx_ari.services.cap_alerts import CapAlerts
 from dcx_ari.services.retention_run import retention_job
 from dcx_ari.settings import Settings
 from dcx_ari.store import deliveries, leases
