@@ -35,7 +35,7 @@ BUILT_IN: Mapping[str, tuple[str, ...]] = {
     ),
     "agent": (
         *("calls.view", "calls.edit", "calls.recording.listen", "live.view"),
-        *("campaigns.read", "numbers.read", "schedules.read", "contacts.*"),
+        *("campaigns.read", "numbers.read", "schedules.read", "call_tags.read", "contacts.*", "callbacks.*"),
     ),
     "viewer": ("*.read", "calls.view", "calls.explain", "reports.view", "live.view", "billing.view"),
 }
