@@ -42,12 +42,19 @@ async def between_digits(x: Exchange, caller: Phone, call: Call) -> None:
     await until(lambda: not call.caller.digits and caller.hears(MENU, -0.3) < 100, "the menu gives way to the digit")
 
 
+async def hears_ringing(caller: Phone) -> None:
+    """The phone knows nothing to hang up before its call has been answered with something."""
+    await until(lambda: "CALL_RINGING" in [event.kind for event in caller.events], "the caller hears ringing")
+
+
 async def while_ringing(x: Exchange, caller: Phone, call: Call) -> None:
     await until(lambda: any(leg.ringing_at for leg in call.legs.values()), "a phone rings")
+    await hears_ringing(caller)
 
 
 async def while_all_ring(x: Exchange, caller: Phone, call: Call) -> None:
     await until(lambda: len([leg for leg in call.legs.values() if leg.ringing_at]) == 2, "both phones ring")
+    await hears_ringing(caller)
 
 
 async def in_whisper(x: Exchange, caller: Phone, call: Call) -> None:
