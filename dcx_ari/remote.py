@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import msgspec
 
 from dcx_ari.services.errors import Refused
 from dcx_ari.settings import Settings
 
 _TIMEOUT_S = 15.0
+_HEARTBEAT_S = 10.0
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 — compared, not bound
 
 
@@ -60,6 +62,20 @@ class Remote:
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         return await self._wanted("POST", path, body)
+
+    async def watch(self, path: str) -> AsyncIterator[dict[str, Any]]:
+        """The messages of a WebSocket, until it ends. Raises EngineAway, Refused."""
+        try:
+            async with self._session.ws_connect(f"{self.url}{path}", heartbeat=_HEARTBEAT_S) as socket:
+                async for message in socket:
+                    if message.type is aiohttp.WSMsgType.TEXT:
+                        yield msgspec.json.decode(message.data)
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status in (401, 403):
+                raise Refused("key", f"the engine at {self.url} refuses it ({error.status})") from None
+            raise EngineAway(f"the engine at {self.url} has no live view ({error.status})") from None
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            raise EngineAway(f"no engine answers at {self.url}: start it with dcx up (or set DCX_API_PORT)") from None
 
     async def _wanted(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Raises Refused with the engine's words, EngineAway."""

@@ -18,6 +18,7 @@ _FILES = {
     "contacts": "dcx_cli.contacts",
     "schedules": "dcx_cli.schedules",
     "flows": "dcx_cli.flows",
+    "scheduled-reports": "dcx_cli.scheduled_reports",
 }
 """Name of the kind -> its file."""
 
