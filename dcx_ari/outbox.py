@@ -81,11 +81,22 @@ class Deliverer:
                     except StoreError as error:
                         log.warning("outbox: %s", error)
                         await asyncio.sleep(POLL_S)
+                        continue
                     with suppress(TimeoutError):
                         async with asyncio.timeout(POLL_S):
                             await wake.wait()
             finally:
                 await self._finish()
+
+    async def deliver_due(self) -> None:
+        """Once: send what is due now, write down what became of it, return. Raises StoreError."""
+        async with GuardedSession(self._targets, limit=AT_ONCE) as http:
+            await self._start_due(http)
+            while self._sending:
+                if self._tasks:
+                    await asyncio.wait(self._tasks.values())
+                await self._write_down()
+                await self._start_due(http)
 
     async def _finish(self) -> None:
         """Let what is on its way arrive, if it does so soon."""
