@@ -132,8 +132,9 @@ class MailSender:
             return error.code, str(error.message), f"{error.code} {_short(error.message)}"
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             return None, "", f"{server.host}:{server.port}: {str(error) or 'no answer in time'}"[:300]
-        _, _, problem = self._note(to, {name: (each.code, each.message) for name, each in errors.items()}, states)
-        return 250, text, problem
+        refusals = {name: (each.code, each.message) for name, each in errors.items()}
+        status, _, problem = self._note(to, refusals, states)
+        return status or 250, text, problem
 
     @staticmethod
     def _note(
