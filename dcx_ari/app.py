@@ -238,7 +238,6 @@ class Engine:
             readiness=self.not_ready,
             registry=self.metrics.registry,
             more=self._more_routes(),
-            public=(postbacks.PUBLIC,),
             zone=settings.timezone,
             home=settings.home,
             proxies=settings.proxies,

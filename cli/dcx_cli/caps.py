@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from dcx_ari.clock import now_ms
-from dcx_ari.services import caps
+from dcx_ari.services import audit, caps
 from dcx_ari.store.db import Database
 from dcx_ari.store.ledger import Ledger, open_ledger
 from dcx_cli import show as shown
@@ -66,7 +66,7 @@ def adjust(
 
     async def work(database: Database, ledger: Ledger) -> dict[str, Any]:
         async with database.read() as session:
-            return await caps.adjust(
+            done = await caps.adjust(
                 session,
                 ledger,
                 zone,
@@ -79,6 +79,10 @@ def adjust(
                 reason=reason,
                 actor=actor,
             )
+        used = ({done["cap"]: done["before"]}, {done["cap"]: done["after"]})
+        async with database.write() as session:  # the ledger has its own transaction, and its own entry
+            await audit.record(session, "cap.adjusted", scope, done["id"], *used, reason=reason)
+        return done
 
     done = _run(ctx, work)
     if json:

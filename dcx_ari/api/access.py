@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from dcx_ari.api.context import ADDRESS, CONTEXT, HOLDER, answer
-from dcx_ari.api.routes import Route, declared
+from dcx_ari.api.context import ADDRESS, HOLDER, answer
+from dcx_ari.api.routes import ROUTES, Route, declared
 from dcx_ari.services.gate import Gate
 from dcx_ari.services.holder import Holder, Network, parse_address, within
 from dcx_ari.services.rate import Taken
@@ -35,7 +35,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     address = peer(request)
     request[ADDRESS] = address or ""
     route = declared(request)
-    if _is_open(request, route):
+    if await _is_open(request, route):
         return await handler(request)
     token = bearer(request) or _by_ticket(request)
     gate = request.app[GATE]
@@ -117,17 +117,24 @@ def problem(field: str, rule: str, status: int, headers: dict[str, str] | None =
     return answer({"error": {"field": field, "rule": rule, "message": f"{field}: {rule}"}}, status, headers)
 
 
-def _is_open(request: web.Request, route: Route | None) -> bool:
+async def _is_open(request: web.Request, route: Route | None) -> bool:
+    """Without a key: what is declared so, and what is not ours to guard. A wrong method is as open as the right one."""
+    missing = request.match_info.http_exception
+    if route is None and isinstance(missing, web.HTTPMethodNotAllowed):
+        right = await request.app.router.resolve(request.clone(method=min(missing.allowed_methods)))
+        resource = right.route.resource
+        route = request.app[ROUTES].get((right.route.method, resource.canonical)) if resource is not None else None
     if route is not None:
         return route.permission is None
-    return not request.path.startswith(_GUARDED) or request.path.startswith(request.app[CONTEXT].public)
+    return not request.path.startswith(_GUARDED)
 
 
 def _refusal(request: web.Request, route: Route | None, holder: Holder) -> str | None:
-    """Why this holder may not; a path or method that does not exist is told to whoever holds a key."""
-    if route is not None:
-        wanted = route.permission or ""
-        return None if holder.may(wanted) else f"role {holder.role} lacks {wanted}"
-    if request.match_info.http_exception is None and request.method not in ("GET", "HEAD") and not holder.writes:
-        return f"a key of role {holder.role} may not change anything"
-    return None
+    """Why this holder may not; a path or method that does not exist is told to whoever holds a key.
+
+    A route that was not declared is the administrators', so that forgetting it opens nothing.
+    """
+    if route is None and request.match_info.http_exception is not None:
+        return None
+    wanted = (route.permission if route is not None else None) or "*"
+    return None if holder.may(wanted) else f"role {holder.role} lacks {wanted}"

@@ -52,7 +52,6 @@ def make_app(
     readiness: Readiness = always_ready,
     registry: CollectorRegistry | None = None,
     more: Iterable[AddRoutes] = (),
-    public: tuple[str, ...] = (),
     zone: str = DEFAULT_ZONE,
     home: Path | None = None,
     proxies: Iterable[str] = (),
@@ -64,7 +63,7 @@ def make_app(
     """The API over a migrated database.
 
     `readiness` says why calls cannot be taken (None: they can). `registry` is where metrics are kept. `more` adds
-    routes of parts that this package does not know; paths that begin with one of `public` need no key. `zone` is the
+    routes of parts that this package does not know. `zone` is the
     company's (IANA); `home` is where recordings are (None: there are none to give). `proxies` are
     the networks of proxies whose X-Forwarded-For is believed; `base_url` begins the links in e-mails.
     """
@@ -73,7 +72,7 @@ def make_app(
         client_max_size=MAX_BODY,
         handler_args={"max_line_size": 8190, "max_field_size": 8190},
     )
-    app[CONTEXT] = Context(database, readiness, registry or CollectorRegistry(), public, ZoneInfo(zone), home)
+    app[CONTEXT] = Context(database, readiness, registry or CollectorRegistry(), ZoneInfo(zone), home)
     app[access.GATE] = gate or Gate(database)
     app[access.PROXIES] = parse_networks(proxies)
     app[access.TICKETS] = Tickets()

@@ -37,7 +37,6 @@ class Context:
     database: Database
     readiness: Readiness
     registry: CollectorRegistry
-    public: tuple[str, ...] = ()
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo(DEFAULT_ZONE))
     home: Path | None = None
     seconds: Histogram = field(init=False)

@@ -51,12 +51,12 @@ class Verdict:
 async def list_entries(session: AsyncSession, query: Query) -> Page:
     """Newest first. Raises UnknownKey, Invalid."""
     conditions = [_condition(key, values) for key, values in query.filters.items()]
-    if not 1 <= (query.limit or 1) <= MAX_LIMIT:
+    if query.limit is not None and not 1 <= query.limit <= MAX_LIMIT:
         raise Invalid("limit", f"must be 1 to {MAX_LIMIT}")
     total = (await session.exec(select(func.count()).select_from(AuditEntry).where(*conditions))).one()
     if query.cursor is not None:
         at, entry_id = decode_cursor(query.cursor)
-        if at is not None or type(entry_id) is not int:
+        if at is not None or type(entry_id) is not int or not 0 < entry_id < 2**63:
             raise Invalid("cursor", "does not belong to this list")
         conditions.append(col(AuditEntry.id) < entry_id)
     statement = select(AuditEntry).where(*conditions).order_by(col(AuditEntry.id).desc())

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 from access_kit import Client, Clock, bearer, fault, key_of, serving
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from dcx_ari.api.access import GATE
+from dcx_ari.api.app import make_app
 from dcx_ari.services.gate import Gate
 from dcx_ari.services.keys import create_key, revoke_key, rotate_key
 from dcx_ari.services.own_key import own_key
@@ -95,6 +98,18 @@ async def test_what_does_not_exist_is_told_to_holders_of_keys_only(client: Clien
     assert await status(client, {}, "/api/nothing") == 401
     assert await status(client, viewer, "/api/nothing") == 404
     assert (await client.post("/api/me", headers=viewer)).status == 405
+
+
+async def test_a_route_that_nobody_declared_is_the_administrators(db: Database):
+    async def handle(_request: web.Request) -> web.Response:
+        return web.Response()
+
+    async with TestClient(
+        TestServer(make_app(db, more=[lambda a: a.router.add_get("/api/new", handle) and None]))
+    ) as client:
+        for role, wanted in (("admin", 200), ("manager", 403), ("viewer", 403)):
+            assert await status(client, await key_of(db, role, role), "/api/new") == wanted
+        assert await status(client, {}, "/api/new") == 401
 
 
 async def test_a_header_cannot_be_smuggled_in(client: Client, admin: dict[str, str]):

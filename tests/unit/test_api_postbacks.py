@@ -62,7 +62,7 @@ async def ledger(tmp_path: Path, db: Database) -> AsyncIterator[Ledger]:
 @pytest.fixture
 async def client(db: Database, ledger: Ledger) -> AsyncIterator[Client]:
     routes = postbacks.routes(lambda name, signature, body: receive(db, ledger, name, signature, body, NOW))
-    async with TestClient(TestServer(make_app(db, more=[routes], public=(postbacks.PUBLIC,)))) as made:
+    async with TestClient(TestServer(make_app(db, more=[routes]))) as made:
         yield made
 
 

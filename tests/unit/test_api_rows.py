@@ -226,9 +226,9 @@ async def test_an_unforeseen_error_has_an_id_and_no_traceback(db: Database, capl
     async def broken(_request: web.Request) -> web.Response:
         raise ZeroDivisionError("inner detail")
 
-    app = make_app(db, more=[lambda a: a.router.add_get("/api/broken", broken) and None], public=("/api/broken",))
+    app = make_app(db, more=[lambda a: a.router.add_get("/broken", broken) and None])
     async with TestClient(TestServer(app)) as client:
-        response = await client.get("/api/broken", headers={"X-Request-Id": "mine-1"})
+        response = await client.get("/broken", headers={"X-Request-Id": "mine-1"})
         text = await response.text()
     assert (response.status, response.headers["X-Request-Id"]) == (500, "mine-1")
     assert "inner detail" not in text

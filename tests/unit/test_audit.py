@@ -20,7 +20,7 @@ from dcx_ari.services import rows
 from dcx_ari.services.audit import HIDDEN, START, Actor, canonical, chained, record
 from dcx_ari.services.audit_log import list_entries, verify
 from dcx_ari.services.errors import Invalid, UnknownKey
-from dcx_ari.services.listing import Query
+from dcx_ari.services.listing import Query, encode_cursor
 from dcx_ari.services.resources import RESOURCES
 from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.migrate import migrate
@@ -239,8 +239,9 @@ async def test_filters_and_pages(db: Database):
         for bad in ({"action": ["drop table"]}, {"from": ["yesterday"]}, {"resource_id": ["\x00"]}):
             with pytest.raises(Invalid):
                 await list_entries(session, Query(bad))
-        with pytest.raises(Invalid):
-            await list_entries(session, Query(cursor="nonsense"))
+        for odd in (Query(cursor="nonsense"), Query(cursor=encode_cursor(None, 2**70)), Query(limit=0)):
+            with pytest.raises(Invalid):
+                await list_entries(session, odd)
 
 
 def test_the_command_line_leaves_its_account_and_checks_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

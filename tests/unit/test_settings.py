@@ -40,6 +40,9 @@ def test_options_go_before_the_environment():
         ("DCX_TIMEZONE", "Mars/Olympus"),
         ("DCX_TIMEZONE", "../../etc/passwd"),
         ("DCX_ARI_URL", "localhost:8088"),
+        ("DCX_PUBLIC_URL", "dcx.example.com"),
+        ("DCX_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("DCX_TRUSTED_PROXIES", "proxy.example.com"),
         ("DCX_REDIS_URL", "localhost"),
         ("DCX_LOG_LEVEL", "LOUD"),
         ("DCX_APP_NAME", "a b"),
@@ -77,4 +80,4 @@ def test_no_secret_in_the_representation():
 
 
 def test_few_settings():
-    assert len(fields(Settings)) <= 23  # mail and webhooks came with three
+    assert len(fields(Settings)) <= 25  # mail and webhooks came with three, a proxy in front with two
