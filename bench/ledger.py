@@ -21,6 +21,7 @@ from bench.table import Row, percentile, ratio, rows_table
 from dcx_ari.decide.caps import Hold, Outcome
 from dcx_ari.store.ledger import Ledger, Refused
 from dcx_ari.store.ledger.models import TABLES
+from dcx_ari.store.models import Call
 
 TASKS = 8
 BUYERS = 100
@@ -192,7 +193,7 @@ async def measure(calls: int, slots: int) -> list[Row]:
 def prepare(path: Path) -> None:
     """The ledger's tables and the naive one in a new file in WAL mode."""
     engine = create_engine(f"sqlite:///{path}")
-    SQLModel.metadata.create_all(engine, tables=list(TABLES))
+    SQLModel.metadata.create_all(engine, tables=[*TABLES, Call.__table__])
     engine.dispose()
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA journal_mode = WAL")

@@ -51,6 +51,8 @@ _LEG_COLUMNS = [
     "cause",
     "tech_cause",
 ]
+_OF_LEDGER = frozenset({"revenue_cents", "payout_cents", "cost_cents"})
+"""Money on a call's row is written by the ledger, with its entries; here it is only news."""
 _JSON_COLUMNS = frozenset({"stage_data", "tags", "headers", "decision", "pauses"})
 
 
@@ -111,7 +113,7 @@ class Journal:
         row = self._calls.get(call_id)
         if row is None:
             row = self._updates.setdefault(call_id, {})
-        row.update({name: _plain(name, value) for name, value in fields.items()})
+        row.update({name: _plain(name, value) for name, value in fields.items() if name not in _OF_LEDGER})
         self.news.updated(call_id, fields)
         self._posted()
         self.watch(call_id)

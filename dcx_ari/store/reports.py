@@ -1,13 +1,12 @@
 """Sums over the call log, by whatever calls are grouped by.
 
-A call that is over has its money in its own row, written with its last booking; of a call that is up only the ledger
-knows, so its entries are asked. Either way a report adds up to the ledger. All columns are those of `ix_calls_log`:
-the rows of calls are not read.
+The money on a call's row is written by the ledger in the transaction of the entries, so a report adds up to the ledger,
+calls that are up included. All columns are those of `ix_calls_log`: the rows of calls are not read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import case, func, literal_column
@@ -15,11 +14,10 @@ from sqlmodel import col
 from sqlmodel import select as _select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from dcx_ari.store.ledger.models import MoneyEntry
 from dcx_ari.store.models.calls import Call
 
 MAX_GROUPS = 20_000
-_PART = 500
+_SUMMED = (col(Call.talk_ms), col(Call.revenue_cents), col(Call.payout_cents), col(Call.cost_cents))
 select: Any = _select  # its overloads count columns, and ours are as many as asked for
 
 
@@ -47,17 +45,11 @@ class TooManyGroups(ValueError):
 
 async def sums_by(session: AsyncSession, keys: Sequence[Any], conditions: Sequence[Any]) -> Groups:
     """Sums by the values of `keys` (SQL expressions; none: one group of all). Raises TooManyGroups."""
-    over = col(Call.ended_at).is_not(None)
-    money = [
-        func.sum(case((over, column), else_=0))
-        for column in (col(Call.revenue_cents), col(Call.payout_cents), col(Call.cost_cents))
-    ]
     figures = [
         func.count(),
         func.count(col(Call.connected_at)),
         func.sum(case((col(Call.converted), 1), else_=0)),
-        func.sum(col(Call.talk_ms)),
-        *money,
+        *(func.sum(column) for column in _SUMMED),
     ]
     named, names = _named(keys)
     query: Any = select(*named, *figures).select_from(Call).where(*conditions)
@@ -69,7 +61,6 @@ async def sums_by(session: AsyncSession, keys: Sequence[Any], conditions: Sequen
             found[tuple(row[: len(keys)])] = values
     if len(found) > MAX_GROUPS:
         raise TooManyGroups
-    await _add_open(session, keys, conditions, found)
     return found
 
 
@@ -82,27 +73,6 @@ async def counts_by(
     return {tuple(row[:-1]): int(row[-1]) for row in (await session.exec(query)).all()}
 
 
-async def _add_open(session: AsyncSession, keys: Sequence[Any], conditions: Sequence[Any], found: Groups) -> None:
-    """The money booked so far of calls that are up."""
-    named, names = _named(keys)
-    ids = list((await session.exec(select(Call.id).where(col(Call.ended_at).is_(None)))).all())
-    for part in _parts(ids):
-        query: Any = (
-            select(*named, MoneyEntry.kind, func.sum(col(MoneyEntry.amount_cents)))
-            .select_from(Call)
-            .join(MoneyEntry, col(MoneyEntry.call_id) == col(Call.id))
-            .where(col(Call.id).in_(part), *conditions)
-            .group_by(*names, col(MoneyEntry.kind))
-        )
-        for row in (await session.exec(query)).all():
-            group, cents = tuple(row[:-2]), Sums()._replace(**{f"{row[-2]}_cents": int(row[-1])})
-            found[group] = found.get(group, Sums()).plus(cents)
-
-
 def _named(keys: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """The keys under names to group by: PostgreSQL does not see that two expressions with parameters are the same."""
     return [key.label(f"k{i}") for i, key in enumerate(keys)], [literal_column(f"k{i}") for i in range(len(keys))]
-
-
-def _parts(ids: list[str]) -> Iterable[list[str]]:
-    return (ids[start : start + _PART] for start in range(0, len(ids), _PART))

@@ -11,6 +11,7 @@ from dcx_ari.decide.caps import CounterKey, Hold, Metric, Outcome, Scope
 from dcx_ari.decide.periods import Period
 from dcx_ari.store.ledger import Ledger
 from dcx_ari.store.ledger.models import TABLES
+from dcx_ari.store.models import Call
 
 KEYS: dict[str, str] = {"concurrent": "now", "hour": "2026-05-01T10+0000", "day": "2026-05-01", "total": "all"}
 ANSWERED = Outcome(answered=True)
@@ -18,9 +19,9 @@ START = 1_777_630_000_000
 
 
 def new_file(path: Path) -> Path:
-    """A database file with the ledger's tables, in WAL mode as the store makes it."""
+    """A database file with the ledger's tables and that of calls, in WAL mode as the store makes it."""
     engine = create_engine(URL.create("sqlite", database=str(path)))
-    SQLModel.metadata.create_all(engine, tables=list(TABLES))
+    SQLModel.metadata.create_all(engine, tables=[*TABLES, Call.__table__])
     engine.dispose()
     db = sqlite3.connect(path)
     db.execute("PRAGMA journal_mode = WAL")

@@ -13,10 +13,7 @@ from dcx_ari.store.ledger.tx import Tx
 from dcx_ari.store.ledger.types import Converted, Money
 
 _BOOKED = "SELECT kind, key, amount_cents, reported_at FROM money_entries WHERE call_id = ? ORDER BY id"
-_CALL = (
-    "UPDATE calls SET revenue_cents = ?, payout_cents = ?, converted = ?, converted_at = COALESCE(converted_at, ?) "
-    "WHERE id = ?"
-)
+_CALL = "UPDATE calls SET converted = ?, converted_at = COALESCE(converted_at, ?) WHERE id = ?"
 _ATTEMPT = (
     "SELECT attempt FROM cap_holds WHERE call_id = ? AND scope = 'buyer' AND scope_id = ? "
     "ORDER BY CASE WHEN metric = 'connect' AND state = 'committed' THEN 0 "
@@ -85,7 +82,7 @@ class Report:
             share = adjustment_cents(books.payout, share_cents(books.revenue + delta, self.share_bp))
         done = self._book(tx, attempt, price, delta, share)
         revenue = books.revenue + delta
-        tx.connection.many(_CALL, [(revenue, books.payout + share, True, self.at, self.call_id)])
+        tx.connection.many(_CALL, [(True, self.at, self.call_id)])
         WriteRows(self.told(revenue, bool(done.over_cap))).apply(tx)
         return Told(verdict, revenue, bool(done.over_cap))
 

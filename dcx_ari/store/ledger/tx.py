@@ -54,6 +54,10 @@ _ADD_MONEY = (
     "INSERT INTO money_entries (call_id, kind, key, amount_cents, buyer_id, source_id, reason, over_cap, "
     "reported_at, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_ADD_TO_CALL = (
+    "UPDATE calls SET revenue_cents = revenue_cents + ?, payout_cents = payout_cents + ?, cost_cents = cost_cents + ? "
+    "WHERE id = ?"
+)
 
 
 class Tx:
@@ -67,6 +71,7 @@ class Tx:
         self._new_holds: list[Params] = []
         self._entries: list[Params] = []
         self._new_money: list[Params] = []
+        self._new_sums: dict[str, dict[str, int]] = {}
 
     def figure(self, key: CounterKey) -> Figure:
         """The counter with this transaction's changes; zero when it has no row yet."""
@@ -175,7 +180,9 @@ class Tx:
         return found
 
     def add_money(self, entry: Money, at: int, over_cap: bool) -> None:
-        """Append one money entry; the caller has asked `has_money` before."""
+        """Append one money entry, and add it to the call's row; the caller has asked `has_money` before."""
+        sums = self._new_sums.setdefault(entry.call_id, {"revenue": 0, "payout": 0, "cost": 0})
+        sums[entry.kind] += entry.amount_cents
         self._money_of(entry.call_id)[entry.kind, entry.key] = entry.amount_cents
         self._new_money.append(
             (
@@ -202,6 +209,10 @@ class Tx:
             if waiting:
                 self.connection.many(sql, waiting)
                 waiting.clear()
+        if self._new_sums:
+            # Nobody else writes these columns: the rows of calls add up to the entries at every commit.
+            self.connection.many(_ADD_TO_CALL, [(*sums.values(), call) for call, sums in self._new_sums.items()])
+            self._new_sums.clear()
         if self._changed:
             self.connection.many(_SAVE_HOLD, [_saved(row) for row in self._changed])
             for row in self._changed:
