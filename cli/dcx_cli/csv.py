@@ -67,7 +67,7 @@ def _import(resource: Resource) -> Callable[..., None]:
         json: Json = False,
     ) -> None:
         if template:
-            typer.echo(template_csv(resource).decode(), nl=False)
+            typer.echo(template_csv(resource), nl=False)
             return
         if not file:
             raise Invalid("file", "is required: a CSV file, or - for standard input; --template prints its header")

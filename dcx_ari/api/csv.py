@@ -216,11 +216,12 @@ async def _from_form(request: web.Request, file: IO[bytes]) -> None:
     try:
         reader: MultipartReader = await request.multipart()
         while (part := await reader.next()) is not None:
-            if isinstance(part, BodyPartReader) and not found and (part.filename or part.name == "file"):
-                found = True
-                await _copy(_chunks(part), file)
-            else:
+            if found:
                 raise Invalid("file", "must be the only part of the form")
+            if not isinstance(part, BodyPartReader) or not (part.filename or part.name == "file"):
+                break
+            found = True
+            await _copy(_chunks(part), file)
     except (ValueError, RuntimeError, AssertionError) as error:
         raise Invalid("body", f"must be a form with a file: {error}") from None
     if not found:

@@ -14,7 +14,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, TextIO
 
@@ -57,7 +57,7 @@ def unescaped(text: str) -> str:
 _FIRST = frozenset("'=+-@\t\r\n＝＋－＠")
 
 
-def read_rows(file: IO[bytes], known: Sequence[str], encoding: str | None = None) -> Iterator[Row]:
+def read_rows(file: IO[bytes], known: Sequence[str], encoding: str | None = None) -> Generator[Row, None, None]:
     """The rows of a file that can be wound back, the header first; its delimiter is the one that fits `known` best.
 
     Bytes that are no text of the file's encoding make their row faulty, not the file. Raises Invalid (`file`) for a

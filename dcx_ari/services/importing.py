@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -29,6 +30,7 @@ ATOMIC_ROWS = 10_000
 MOST_ERRORS = 10_000
 """So many errors are told one by one; the others are counted."""
 _RETRIES = 5
+_PAUSE_S = 0.2
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Report:
 
     def refuse(self, faults: list[Fault]) -> None:
         self.failed += len(faults)
-        self.errors.extend(faults[: MOST_ERRORS - len(self.errors)])
+        self.errors = sorted([*self.errors, *faults], key=lambda fault: fault.row)[:MOST_ERRORS]
 
     @property
     def landed(self) -> bool:
@@ -77,26 +79,23 @@ async def import_csv(
     """
     report = Report(dry_run, atomic)
     known = [*resource.writable, *map(ref_name, resource.refs)]
-    rows = read_rows(file, known, encoding)
-    header = await asyncio.to_thread(next, rows, None)
-    if header is None or not (any(header.cells) or header.fault):
-        raise Invalid("file", "must name the columns in its first row, which is empty")
-    columns = layout(resource, header)
-    with Seen() as seen:
-        batches = _batches(database, columns, rows, seen, report)
-        if atomic:
-            await _all_or_none(database, resource, batches, report)
-        else:
+    with closing(read_rows(file, known, encoding)) as rows, Seen() as seen:
+        header = await asyncio.to_thread(next, rows, None)
+        if header is None or not (any(header.cells) or header.fault):
+            raise Invalid("file", "must name the columns in its first row, which is empty")
+        async with aclosing(_batches(database, layout(resource, header), rows, seen, report)) as batches:
+            if atomic:
+                await _all_or_none(database, resource, batches, report)
+                return report
             async for batch in batches:
                 report.refuse(batch.faults)
                 await _write(database, resource, [batch.ready], report)
-    report.errors.sort(key=lambda fault: fault.row)
     return report
 
 
 async def _batches(
     database: Database, columns: Layout, rows: Iterator[Row], seen: Seen, report: Report
-) -> AsyncIterator[Batch]:
+) -> AsyncGenerator[Batch, None]:
     """The file in prepared batches. Empty rows are passed over."""
     preparer = Preparer(columns, seen)
     filled = (row for row in rows if row.fault or any(cell.strip() for cell in row.cells))
@@ -128,7 +127,7 @@ async def _write(database: Database, resource: Resource, batches: list[list[Read
         except StoreError as error:
             if not error.retry or attempt == _RETRIES:
                 raise
-            await asyncio.sleep(0.2 * attempt)
+            await asyncio.sleep(_PAUSE_S * attempt)
 
 
 async def _write_once(database: Database, resource: Resource, batches: list[list[Ready]], report: Report) -> None:
