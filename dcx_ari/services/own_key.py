@@ -15,7 +15,7 @@ from dcx_ari.store.models import ApiKey
 from dcx_ari.store.models.keys import KeyFields
 
 _NAME = "dcx command "
-_LEFT_OVER_MS = 3_600_000
+_LEFT_OVER_MS = 7 * 86_400_000  # longer than anybody watches `dcx live`
 
 
 @asynccontextmanager
