@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Boolean, Integer, and_, or_
+from sqlalchemy import BigInteger, Boolean, Integer, and_, or_
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -95,7 +95,7 @@ def _own_id(resource: Resource, key: str, value: str) -> int:
     if found is None and value.strip().isascii() and value.strip().isdigit() and len(value.strip()) < 10:
         found = int(value)
     if found is None:
-        raise Invalid(key, f"{value!r} is not the id of a {resource.singular}")
+        raise Invalid(key, f"{value[:100]!r} is not the id of a {resource.singular}")
     return found
 
 
@@ -103,10 +103,15 @@ def _typed(resource: Resource, key: str, value: str) -> Any:
     """The filter's value as the column's type; a + that a URL turned into a space is put back."""
     if key == "phone_number":
         return f"+{value.strip().removeprefix('+')}"
+    column = _column(resource, key)
     try:
-        return TypeAdapter(kind_of(_column(resource, key))).validate_python(value)
+        found = TypeAdapter(kind_of(column)).validate_python(value)
     except ValidationError:
-        raise Invalid(key, f"{value!r} is not a value of this column") from None
+        found = None
+    bits = 63 if isinstance(column.type, BigInteger) else 31
+    if found is None or (type(found) is int and not -(2**bits) <= found < 2**bits):
+        raise Invalid(key, f"{value[:100]!r} is not a value of this column")
+    return found
 
 
 def kind_of(column: Any) -> type:

@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from dcx_ari.services.errors import Invalid
 from dcx_ari.store import models as m
 
-_MOST_CENTS = 10**15
+_MOST = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ def _revenue(key: str, values: Sequence[str]) -> Any:
 
 def _cents(key: str, text: str) -> int:
     try:
-        cents = Decimal(text.strip()) * 100
+        amount = Decimal(text.strip())
     except InvalidOperation:
-        cents = Decimal("NaN")
-    if not cents.is_finite() or cents != int(cents) or abs(cents) > _MOST_CENTS:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not -_MOST <= amount <= _MOST or amount != round(amount, 2):
         raise Invalid(key, "must be an amount of money such as 25.50")
-    return int(cents)
+    return int(amount * 100)
 
 
 OF_CAMPAIGNS: Mapping[str, Rule] = {
