@@ -66,6 +66,8 @@ async def get(session: AsyncSession, message_id: str) -> dict[str, Any]:
         for each in (await session.exec(query)).all()
     ]
     payload = json.loads(row.payload)
+    if row.event == "invitation":  # its link makes a user of whoever has it
+        payload["text"] = audit.HIDDEN
     if row.kind == "email":
         payload["attachments"] = [{"name": each["name"], "type": each["type"]} for each in payload["attachments"]]
     return {**_shown(row), "order_key": row.order_key, "recipients": row.recipients, "payload": payload, "tries": tries}

@@ -272,6 +272,8 @@ async def test_an_invitation_from_first_to_last(client: Client, admin: dict[str,
     mail = json.loads(kept(db, "SELECT payload FROM outbox WHERE kind = 'email'")[0][0])
     assert (mail["to"], row["accept_url"] in mail["text"]) == (["bob@example.com"], True)
     assert token not in json.dumps(kept(db, "SELECT * FROM invitations") + kept(db, "SELECT * FROM audit_entries"))
+    waiting = kept(db, "SELECT id FROM outbox")[0][0]
+    assert token not in await (await client.get(f"/api/outbox/{waiting}", headers=admin)).text()
     shown = await (await client.get(path)).json()
     assert (shown["email"], shown["role"]) == ("bob@example.com", "agent")
     assert (await client.get(path)).status == 200  # looking does not use it up
