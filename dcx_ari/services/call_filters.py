@@ -59,7 +59,8 @@ async def conditions(
             continue
         if len(values) > _MAX_VALUES:
             raise Invalid(name, f"must be at most {_MAX_VALUES} values")
-        check_text(name, list(values))
+        for value in values:
+            check_text(name, value)
         if each.make is not None:
             found.append(each.make(view, name, values))
         else:
