@@ -8,20 +8,39 @@ is followed from its beginning, so a receiver that is added hears of the calls t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from sqlmodel import col, select
 
 from dcx_ari.call.leg import Leg
 from dcx_ari.decide.events import EVENTS, filled, wants
+from dcx_ari.store.db import Database
+from dcx_ari.store.models.calls import Call
 from dcx_ari.store.outbox import Message, Statement, messages_for, statement
 from dcx_ari.store.receivers import Receiver
 
+_CHUNK = 500
+_FACTS = tuple(
+    {each.name for event in EVENTS.values() if event.data is not dict for each in fields(event.data)}
+    & set(Call.model_fields)
+)
 _CALLS = tuple(name for name in EVENTS if name.startswith(("call.", "recording.")))
 
 
 def of_calls(receivers: Sequence[Receiver]) -> tuple[Receiver, ...]:
     """Those who want to hear of calls."""
     return tuple(each for each in receivers if any(wants(each.events, name) for name in _CALLS))
+
+
+async def facts(database: Database, call_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What the rows of these calls say, for `CallNews.adopted`. Raises StoreError."""
+    found: dict[str, dict[str, Any]] = {}
+    async with database.read() as session:
+        for start in range(0, len(call_ids), _CHUNK):
+            query = select(Call).where(col(Call.id).in_(call_ids[start : start + _CHUNK]))
+            found |= {row.id: {name: getattr(row, name) for name in _FACTS} for row in await session.exec(query)}
+    return found
 
 
 @dataclass(slots=True)
@@ -59,6 +78,11 @@ class CallNews:
         self._calls: dict[str, _Followed] = {}
         self._happened: list[_Happened] = []
         self._made: list[Message] = []
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody wants to hear of calls."""
+        return bool(self._receivers())
 
     def opened(self, call_id: str, row: Mapping[str, Any]) -> None:
         if self._receivers():
