@@ -20,6 +20,7 @@ from dcx_ari.metrics import Metrics
 from dcx_ari.store.calls import ADOPTED, open_calls, open_ids
 from dcx_ari.store.db import Database
 from dcx_ari.store.journal import Journal
+from dcx_ari.store.news import facts
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Adoption:
             {bridge.id: frozenset(bridge.channels) for bridge in bridges},
         )
         rows = [row for row in await open_calls(self._database, worker) if row.id not in exchange.calls]
+        known = await facts(self._database, [row.id for row in rows]) if rows and self._journal.news.wanted else {}
         for saved in rows:
             verdict = recover(saved.id, saved.known(), live, restarted=restarted)
             if isinstance(verdict, Hangup):
@@ -64,6 +66,8 @@ class Adoption:
                 saved, verdict, exchange.ari, exchange.app, exchange.ports, live, min(seen_at, self._now_ms())
             )
             self._journal.resumed(call.id, saved.last_event)
+            if saved.id in known:
+                self._journal.news.adopted(call.id, known[saved.id])
             self._metrics.adopted.labels(type(verdict).__name__.lower()).inc()
             call.note(ADOPTED, by=exchange.app, of=worker, verdict=type(verdict).__name__.lower())
             if worker != exchange.app:
