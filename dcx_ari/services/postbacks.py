@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from sqlmodel import col, select
@@ -27,6 +28,9 @@ from dcx_ari.store.history import previous_calls
 from dcx_ari.store.ledger import Ledger
 from dcx_ari.store.ledger.report import Report
 from dcx_ari.store.models import Buyer, Call, Leg, TrafficSource
+from dcx_ari.store.news import FACTS, CallNews, of_calls
+from dcx_ari.store.outbox import Statement
+from dcx_ari.store.receivers import Receiver, receivers
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +84,7 @@ async def receive(
         call = await _call(session, name)
         report = _checked(call, signature, body, now)
         request = await _request(session, database, call, report, currency, now, company_zone)
+        request = replace(request, told=_telling(call, report, now, of_calls(await receivers(session))))
     told = await ledger.submit(request)
     if isinstance(told.verdict, Reject):
         raise _refused(told.verdict, call.id)
@@ -87,8 +92,23 @@ async def receive(
         status: Literal["repeated", "older"] = "repeated" if told.verdict.why == "repeated" else "older"
         return Answer(status, call.id, told.revenue_cents)
     done: Literal["booked", "adjusted"] = "booked" if isinstance(told.verdict, Accept) else "adjusted"
+    database.told.set()
     log.info("postback %s: %d cents", done, told.revenue_cents, extra={"call": call.id})
     return Answer(done, call.id, told.revenue_cents, told.verdict.late, told.over_cap)
+
+
+def _telling(
+    call: Call, report: Postback, now: int, listeners: Sequence[Receiver]
+) -> Callable[[int, bool], Sequence[Statement]]:
+    """What is told of the report once it is booked, in the same transaction."""
+    news = CallNews(lambda: listeners, lambda: now)
+    news.adopted(call.id, {name: getattr(call, name) for name in FACTS})
+
+    def told(revenue_cents: int, over_cap: bool) -> Sequence[Statement]:
+        data = {"revenue_cents": revenue_cents, "converted_at": call.converted_at or now, "over_cap": over_cap}
+        return news.converted(call.id, f"postback:{report.id}", data, now)
+
+    return told
 
 
 async def _call(session: AsyncSession, name: str) -> Call:
