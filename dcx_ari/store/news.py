@@ -21,10 +21,11 @@ from dcx_ari.store.outbox import Message, Statement, messages_for, statement
 from dcx_ari.store.receivers import Receiver
 
 _CHUNK = 500
-_FACTS = tuple(
+FACTS = tuple(
     {each.name for event in EVENTS.values() if event.data is not dict for each in fields(event.data)}
     & set(Call.model_fields)
 )
+"""Columns of a call that events are made of."""
 _CALLS = tuple(name for name in EVENTS if name.startswith(("call.", "recording.")))
 
 
@@ -39,7 +40,7 @@ async def facts(database: Database, call_ids: Sequence[str]) -> dict[str, dict[s
     async with database.read() as session:
         for start in range(0, len(call_ids), _CHUNK):
             query = select(Call).where(col(Call.id).in_(call_ids[start : start + _CHUNK]))
-            found |= {row.id: {name: getattr(row, name) for name in _FACTS} for row in await session.exec(query)}
+            found |= {row.id: {name: getattr(row, name) for name in FACTS} for row in await session.exec(query)}
     return found
 
 
