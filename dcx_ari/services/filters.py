@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from dcx_ari.services.dates import instant_of
 from dcx_ari.services.errors import Invalid, UnknownKey
 from dcx_ari.services.find import find_id
-from dcx_ari.services.parse import suggest
+from dcx_ari.services.parse import check_text, suggest
 from dcx_ari.services.resources import RESOURCES, Resource, ref_name
 from dcx_ari.services.short_ids import id_of
 from dcx_ari.services.times import zone_of
@@ -52,8 +52,8 @@ async def conditions(session: AsyncSession, resource: Resource, filters: Any, se
             raise UnknownKey(key, f"is not a filter of {resource.name}{suggest(key, known)}")
         if len(values) > _MOST_VALUES:
             raise Invalid(key, f"must not have more than {_MOST_VALUES} values")
-        if any("\x00" in value for value in values):
-            raise Invalid(key, "must be valid text without NUL characters")
+        for value in values:
+            check_text(key, value)
         found.append(await _condition(session, resource, key, values))
     if search.strip():
         found.append(_search(resource, search))
@@ -105,7 +105,7 @@ def _typed(resource: Resource, key: str, value: str) -> Any:
         return f"+{value.strip().removeprefix('+')}"
     column = _column(resource, key)
     try:
-        found = TypeAdapter(kind_of(column)).validate_python(value)
+        found: Any = TypeAdapter(kind_of(column)).validate_python(value)
     except ValidationError:
         found = None
     bits = 63 if isinstance(column.type, BigInteger) else 31
@@ -123,8 +123,7 @@ def kind_of(column: Any) -> type:
 
 def _search(resource: Resource, text: str) -> Any:
     """Every word of `text` in some text column; or the row of that short id."""
-    if "\x00" in text:
-        raise Invalid("q", "must be valid text without NUL characters")
+    check_text("q", text)
     words = text.split()
     if len(words) > _MOST_WORDS:
         raise Invalid("q", f"must not have more than {_MOST_WORDS} words")

@@ -17,7 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from dcx_ari.services import scope
 from dcx_ari.services.errors import Invalid, UnknownKey
 from dcx_ari.services.filters import conditions, filter_names, kind_of
-from dcx_ari.services.parse import suggest
+from dcx_ari.services.parse import check_text, suggest
 from dcx_ari.services.render import extra, fetched, reader
 from dcx_ari.services.resources import Resource
 from dcx_ari.store.fields import moment
@@ -147,21 +147,30 @@ def _after(resource: Resource, query: Query) -> Any:
     """Behind the cursor's row in the order of the list; empty values come last in both directions."""
     model: Any = resource.model
     column = _sort_column(resource, query.sort_by)
-    place, row_id = decode_cursor(query.cursor or "")
-    fits = isinstance(place, list) and len(place) == 3 and place[:2] == [query.sort_by, query.descending]
-    value = place[2] if fits else None
-    if (
-        not fits
-        or type(row_id) is not int
-        or not (type(value) is kind_of(column) or (value is None and column.nullable))
-    ):
-        raise Invalid("cursor", "does not belong to this list")
+    value, row_id = _place(query, column)
     behind = model.id < row_id if query.descending else model.id > row_id
     if value is None:
         return and_(column.is_(None), behind)
     further = column < value if query.descending else column > value
     after = or_(further, and_(column == value, behind))
     return or_(after, column.is_(None)) if column.nullable else after
+
+
+def _place(query: Query, column: Any) -> tuple[Any, int]:
+    """The value and the id that the cursor names. Raises Invalid for one of another list, or made up."""
+    place, row_id = decode_cursor(query.cursor or "")
+    check_text("cursor", place)
+    fits = isinstance(place, list) and len(place) == 3 and place[:2] == [query.sort_by, query.descending]
+    value = place[2] if fits else None
+    known = type(value) is kind_of(column) or (value is None and column.nullable)
+    if (
+        not fits
+        or not known
+        or type(row_id) is not int
+        or any(type(n) is int and abs(n) >= 2**63 for n in (value, row_id))
+    ):
+        raise Invalid("cursor", "does not belong to this list")
+    return value, row_id
 
 
 def encode_cursor(value: Any, row_id: int | str) -> str:

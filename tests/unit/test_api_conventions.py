@@ -16,6 +16,7 @@ from sqlmodel import select
 from yarl import URL
 
 from dcx_ari.api.row_shapes import row_shape
+from dcx_ari.services.listing import encode_cursor
 from dcx_ari.services.resources import RESOURCES
 from dcx_ari.services.rows import kind_of
 from dcx_ari.store.db import Database
@@ -144,6 +145,19 @@ async def _try(client: Client, text: str) -> None:
         assert "X-Injected" not in response.headers
 
 
+CURSORS: list[tuple[Any, Any]] = [
+    (["id", False, 10**30], 1),
+    (["id", False, 1], 10**30),
+    (["id", False, 1], True),
+    (["id", False, "1"], 1),
+    (["id", True, 1], 1),
+    (["name", False, "x"], 1),
+    (["id", False, None], 1),
+    ([[["id"]], {}, 1], 1),
+    (None, None),
+    ("id", "id"),
+    (["id", False, "\ud800"], 1),
+]
 BAD_PATHS = [
     ("/api/buyers/%00", 404),
     ("/api/buyers/%FF%FE", 404),
@@ -157,12 +171,15 @@ BAD_PATHS = [
     ("/api/buyers?name=%00", 422),
     ("/api/buyers?q=" + "a+" * 50, 422),
     ("/api/buyers?name=" + "a," * 1001, 422),
+    ("/api/buyers?q=%ED%A0%80%FF", 200),
+    ("/api/buyers?name=%ED%A0%80%FF", 200),
     ("/api/buyers?limit=0", 422),
     ("/api/buyers?limit=-1", 422),
     ("/api/buyers?limit=1001", 422),
     ("/api/buyers?limit=%D9%A1", 422),
     ("/api/buyers?cursor=%00", 422),
     ("/api/buyers?cursor=" + "A" * 3000, 422),
+    *((f"/api/buyers?cursor={encode_cursor(place, row_id)}", 422) for place, row_id in CURSORS),
     ("/api/buyers?sort_by=id;drop", 400),
     ("/api/buyers?sort_order=sideways", 422),
     ("/api/buyers?tier=99999999999999999999", 422),
@@ -178,7 +195,9 @@ BAD_PATHS = [
 async def test_odd_paths_are_refused_by_name(client: Client):
     for path, status in BAD_PATHS:
         response = await client.session.get(URL(str(client.make_url("/")).rstrip("/") + path, encoded=True))
-        assert (await fault(response))[0] == status, path
+        assert response.status == status, path
+        if status != 200:
+            assert (await fault(response))[0] == status, path
 
 
 BAD_BODIES: list[tuple[str, int, str]] = [
