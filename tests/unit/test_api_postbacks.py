@@ -15,16 +15,18 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from decided import CALLER, NOON, NUMBER, fill
+from sqlmodel import col, select
 
 from dcx_ari.api import postbacks
 from dcx_ari.api.app import make_app
 from dcx_ari.call.ports import Inbound
 from dcx_ari.decide.postback import sign
+from dcx_ari.services import webhooks
 from dcx_ari.services.postbacks import receive
 from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.journal import Journal, Statement
 from dcx_ari.store.ledger import Ledger, open_ledger
-from dcx_ari.store.models import Call
+from dcx_ari.store.models import Call, OutboxRow
 
 pytestmark = pytest.mark.unit
 Client = TestClient[web.Request, web.Application]
@@ -92,6 +94,23 @@ async def test_booked_repeated_and_adjusted(client: Client, ledger: Ledger) -> N
     status, body = await post(client, id="r2", at=NOW + 1, amount_cents=900)
     assert (status, body["status"], body["revenue_cents"]) == (200, "adjusted", 900)
     assert (await ledger.sums("sold")).revenue_cents == 900
+
+
+async def test_what_is_booked_is_told_once(client: Client, db: Database) -> None:
+    async with db.write() as session:
+        row, _ = await webhooks.create(session, webhooks.SafeUrl("https://example.com/"), ["call.converted"])
+    await post(client)
+    await post(client, amount_cents=5)  # the same report again
+    await post(client, id="r2", at=NOW + 1, amount_cents=900)
+    await post(client, id="r3", currency="EUR")
+    async with db.read() as session:
+        found = (await session.exec(select(OutboxRow).order_by(col(OutboxRow.seq)))).all()
+    told = [json.loads(row.payload)["data"] for row in found]
+    assert [(each["call_id"], each["buyer_id"], each["revenue_cents"]) for each in told] == [
+        ("sold", 1, 1200),
+        ("sold", 1, 900),
+    ]
+    assert {each.order_key for each in found} == {f"sold/{row['id']}"}
 
 
 @pytest.mark.parametrize(
