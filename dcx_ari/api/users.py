@@ -19,7 +19,7 @@ from dcx_ari.services.errors import Forbidden
 from dcx_ari.services.logins import LoginMustWait, LoginRefused, Logins
 from dcx_ari.services.passwords import LONGEST, check_password, hash_password
 from dcx_ari.services.permissions import SELF, allows, known
-from dcx_ari.services.render import rfc3339
+from dcx_ari.services.times import rfc3339
 
 LOGINS: web.AppKey[Logins] = web.AppKey("dcx_logins", Logins)
 

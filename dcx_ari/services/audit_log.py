@@ -16,7 +16,7 @@ from dcx_ari.services.audit import START, chained
 from dcx_ari.services.errors import Invalid, UnknownKey
 from dcx_ari.services.listing import MAX_LIMIT, Page, Query, decode_cursor, encode_cursor, moment_of
 from dcx_ari.services.parse import check_text, suggest
-from dcx_ari.services.render import rfc3339
+from dcx_ari.services.times import rfc3339
 from dcx_ari.store.db import Database
 from dcx_ari.store.models import AuditEntry, AuditHead
 

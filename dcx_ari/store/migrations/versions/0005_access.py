@@ -27,9 +27,11 @@ def upgrade() -> None:
 def _keys() -> None:
     """New columns; a role may now be one of one's own. Keys that are there already keep having no limit."""
     sqlite = op.get_bind().dialect.name == "sqlite"
-    recreate = "always" if sqlite else "auto"  # SQLite cannot drop the CHECK on `role` otherwise
+    # SQLite cannot drop the CHECK on `role` otherwise
     with op.batch_alter_table(
-        "api_keys", recreate=recreate, table_kwargs={"sqlite_autoincrement": True} if sqlite else {}
+        "api_keys",
+        recreate="always" if sqlite else "auto",
+        table_kwargs={"sqlite_autoincrement": True} if sqlite else {},
     ) as table:
         table.drop_constraint(op.f("ck_api_keys_role"), type_="check")
         table.add_column(sa.Column("last_used_ip", sa.String(), nullable=True))
@@ -192,10 +194,10 @@ def downgrade() -> None:
     sqlite = op.get_bind().dialect.name == "sqlite"
     with op.batch_alter_table(
         "api_keys", recreate="always" if sqlite else "auto", table_kwargs={"sqlite_autoincrement": True}
-    ) as table:
-        table.drop_constraint(op.f("uq_api_keys_previous_hash"), type_="unique")
+    ) as keys:
+        keys.drop_constraint(op.f("uq_api_keys_previous_hash"), type_="unique")
         for name in ("previous_until", "previous_hash", "traffic_source_id", "buyer_id", "expires_at"):
-            table.drop_column(name)
+            keys.drop_column(name)
         for name in ("allowed_ip_ranges", "rate_limit_per_minute", "last_used_ip"):
-            table.drop_column(name)
-        table.create_check_constraint(op.f("ck_api_keys_role"), "role IN ('admin', 'manager', 'agent', 'viewer')")
+            keys.drop_column(name)
+        keys.create_check_constraint(op.f("ck_api_keys_role"), "role IN ('admin', 'manager', 'agent', 'viewer')")
