@@ -55,8 +55,8 @@ _CALL = fields(
 )
 
 
-def routes(feed: Callable[[], LiveFeed]) -> Callable[[web.Application], None]:
-    """Routes over a feed, which is asked for when somebody comes."""
+def routes(feed: Callable[[], LiveFeed | None]) -> Callable[[web.Application], None]:
+    """Routes over a feed, which is asked for when somebody comes; None: this process has no calls to show."""
 
     def add_routes(app: web.Application) -> None:
         live = _Live(feed)
@@ -67,9 +67,9 @@ def routes(feed: Callable[[], LiveFeed]) -> Callable[[web.Application], None]:
 
 
 class _Live:
-    def __init__(self, feed: Callable[[], LiveFeed]) -> None:
+    def __init__(self, feed: Callable[[], LiveFeed | None]) -> None:
         self.sockets = Sockets("live.view")
-        self._feed = feed
+        self._found = feed
         self._metrics: LiveMetrics | None = None
 
     def routes(self) -> list[Route]:
@@ -94,6 +94,7 @@ class _Live:
                 handler=self._now,
                 summary="The calls that are up and the figures of now, once",
                 answer=fields(at=MOMENT, metrics=_COUNTS, calls={"type": "array", "items": _CALL}),
+                refuses=(503,),
                 **shared,
             ),
             Route(
@@ -103,9 +104,17 @@ class _Live:
                 summary="A ticket that opens one WebSocket, within half a minute",
                 status=201,
                 answer=fields(ticket=TEXT, expires_at=MOMENT),
+                refuses=(503,),
                 **shared,
             ),
         ]
+
+    def _feed(self) -> LiveFeed:
+        """Raises HTTP 503."""
+        feed = self._found()
+        if feed is None:
+            raise web.HTTPServiceUnavailable
+        return feed
 
     async def _ticket(self, request: web.Request) -> web.Response:
         ticket = request.app[TICKETS].give(request[TOKEN])
