@@ -15,27 +15,24 @@ import aiohttp
 import msgspec
 
 from dcx_ari.services.lookup import ASK_S, Found, LookUp
+from dcx_ari.settings import SettingsError
 
 GROUP = "dcx.lookup"
 _MAX_ANSWER = 64 * 1024
 _LONGEST = 255
 
 
-class LookupSettingError(ValueError):
-    """`DCX_LOOKUP` names nothing that could be asked; the text says why."""
-
-
 def lookup_of(setting: str, key: str = "") -> LookUp | None:
-    """The service that the setting names; None where it is empty. Raises LookupSettingError."""
+    """The service that the setting names; None where it is empty. Raises SettingsError."""
     if not setting:
         return None
     if setting.startswith(("http://", "https://")):
         if "{phone}" not in setting:
-            raise LookupSettingError("DCX_LOOKUP: the URL must have {phone} in it")
+            raise SettingsError("DCX_LOOKUP: the URL must have {phone} in it")
         return HttpLookUp(setting, key)
     found = entry_points(group=GROUP, name=setting)
     if not found:
-        raise LookupSettingError(f"DCX_LOOKUP: must be a URL with {{phone}}, or an entry point of {GROUP}: {setting!r}")
+        raise SettingsError(f"DCX_LOOKUP: must be a URL with {{phone}}, or an entry point of {GROUP}: {setting!r}")
     made: LookUp = next(iter(found)).load()()
     return made
 
