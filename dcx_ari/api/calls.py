@@ -20,6 +20,7 @@ from dcx_ari.services.call_conditions import yes_no
 from dcx_ari.services.calls import CallPage, list_calls, show_call
 from dcx_ari.services.listing import Query
 from dcx_ari.services.uncompleted import list_uncompleted
+from dcx_ari.services.views import with_view
 
 Tag = int | str
 _Tags = Annotated[list[Tag], Meta(min_length=1, max_length=100, description="Tags, by name or id")]
@@ -160,6 +161,7 @@ def page_answer(page: CallPage, **more: Any) -> web.Response:
 async def _index(request: web.Request) -> web.Response:
     query, count = asked(request)
     async with context(request).database.read() as session:
+        query = await with_view(session, "calls", query)
         return page_answer(await list_calls(session, query, count=count))
 
 
