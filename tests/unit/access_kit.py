@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientResponse, web
@@ -17,10 +23,20 @@ from dcx_ari.services.logins import Logins
 from dcx_ari.services.test_call import NotPlaced
 from dcx_ari.settings import Settings
 from dcx_ari.store.db import Database
+from dcx_ari.store.migrate import migrate
 
 Client = TestClient[web.Request, web.Application]
 PASSWORD = "correct horse battery staple"
 NOON = 1_700_000_000_000
+
+
+@cache
+def migrated() -> Path:
+    """An empty database of the newest schema, to be copied; made once for all modules that use it."""
+    folder = tempfile.mkdtemp(prefix="dcx-access-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    asyncio.run(migrate(f"sqlite:///{folder}/dcx.db"))
+    return Path(folder) / "dcx.db"
 
 
 class Clock:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from access_kit import Client, bearer, fault, key_of, serving, whole_app
+from access_kit import Client, bearer, fault, key_of, migrated, serving, whole_app
 from aiohttp import web
 
 from dcx_ari.api.routes import ROUTES, Route
 from dcx_ari.services.permissions import BUILT_IN, SCOPED, known
 from dcx_ari.store.db import Database, open_database
-from dcx_ari.store.migrate import migrate
 from dcx_ari.store.models import Call, Leg
 
 pytestmark = pytest.mark.unit
@@ -25,10 +23,8 @@ ROLES = ("admin", "manager", "agent", "viewer")
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "dcx.db"
-    asyncio.run(migrate(f"sqlite:///{path}"))
-    return path
+def template() -> Path:
+    return migrated()
 
 
 @pytest.fixture

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from access_kit import PASSWORD, Client, Clock, bearer, fault, key_of, serving
+from access_kit import PASSWORD, Client, Clock, bearer, fault, key_of, migrated, serving
 from argon2 import PasswordHasher
 
 from dcx_ari.services import passwords
 from dcx_ari.services.users import PREFERENCES
 from dcx_ari.store.db import Database, open_database
-from dcx_ari.store.migrate import migrate
 
 pytestmark = pytest.mark.unit
 
@@ -25,10 +24,8 @@ ANN = "ann@example.com"
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "dcx.db"
-    asyncio.run(migrate(f"sqlite:///{path}"))
-    return path
+def template() -> Path:
+    return migrated()
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from access_kit import migrated
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -23,7 +24,6 @@ from dcx_ari.services.errors import Invalid, UnknownKey
 from dcx_ari.services.listing import Query, encode_cursor
 from dcx_ari.services.resources import RESOURCES
 from dcx_ari.store.db import Database, open_database
-from dcx_ari.store.migrate import migrate
 from dcx_cli.main import app
 
 pytestmark = pytest.mark.unit
@@ -32,10 +32,8 @@ ANN = Actor("user", "7", "ann@example.com", "192.0.2.1")
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "dcx.db"
-    asyncio.run(migrate(f"sqlite:///{path}"))
-    return path
+def template() -> Path:
+    return migrated()
 
 
 @pytest.fixture
