@@ -19,7 +19,7 @@ from dcx_ari.services.resources import RESOURCES, Resource
 from dcx_ari.services.usage import LIMITS
 from dcx_ari.services.views import columns_of, with_view
 from dcx_ari.store.db import Database
-from dcx_cli import bulk, csv, extras, links, show
+from dcx_cli import bulk, csv, extras, links, show, templates
 from dcx_cli.main import new_app
 from dcx_cli.options import Json, parameters, signed, values_of
 from dcx_cli.work import run
@@ -59,6 +59,7 @@ def build(name: str) -> typer.Typer:
     bulk.add_command(app, resource)
     links.add_commands(app, resource)
     csv.add_commands(app, resource)
+    templates.add_commands(app, resource)
     extras.add_commands(app, name)
     return app
 
@@ -168,8 +169,9 @@ def _add(resource: Resource) -> Callable[..., None]:
     first = resource.argument
     field = resource.fields.model_fields[first]
 
-    def command(ctx: typer.Context, json: bool, **given: Any) -> None:
+    def command(ctx: typer.Context, json: bool, template: str | None = None, **given: Any) -> None:
         values = {first: given.pop(first), **values_of(resource, given)}
+        values = templates.filled(ctx, resource, values, template)
 
         async def work(database: Database) -> tuple[dict[str, Any], list[str]]:
             async with database.write() as session:
@@ -179,7 +181,8 @@ def _add(resource: Resource) -> Callable[..., None]:
         _report(resource, "Added", run(ctx, work), json=json)
 
     argument = Annotated[str, typer.Argument(help=field.description, show_default=False)]
-    return signed(command, first, argument, parameters(resource, frozenset({first}), defaults=True))
+    options = [*parameters(resource, frozenset({first}), defaults=True), *templates.options(resource)]
+    return signed(command, first, argument, options)
 
 
 def _set(resource: Resource) -> Callable[..., None]:

@@ -26,6 +26,7 @@ from dcx_ari.api import (
     reports,
     retention,
     rows,
+    templates,
     users,
     webhooks,
 )
@@ -87,6 +88,7 @@ def make_app(
         links.add_routes,
         calls.add_routes,
         csv.add_routes,
+        templates.add_routes,
         callbacks.add_routes,
         recordings.add_routes,
         retention.add_routes,

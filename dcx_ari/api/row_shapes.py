@@ -11,6 +11,7 @@ from dcx_ari.api.shapes import MOMENT, NUMBER, TEXT, YES_NO, fields, list_of, nu
 from dcx_ari.services.bulk import MOST, actions_of, ids_field
 from dcx_ari.services.listing import MAX_LIMIT, filter_names, sort_names
 from dcx_ari.services.resources import RESOURCES, Resource, ref_name
+from dcx_ari.services.templates import TEMPLATED
 
 _KEY = {"type": ["integer", "string"]}
 _NO_MORE = {"additionalProperties": False}
@@ -41,7 +42,11 @@ def new_shape(name: str) -> dict[str, Any]:
     """The body that makes a row: whatever has a default may be left out."""
     resource = RESOURCES[name]
     needed = [each for each in resource.fields.model_json_schema().get("required", []) if each not in resource.refs]
-    return {"type": "object", "properties": _writable(resource), "required": needed, **_NO_MORE}
+    properties = _writable(resource)
+    if name in TEMPLATED:
+        properties["template"] = nullable(TEXT)
+        needed = [resource.argument]  # a template may have the others
+    return {"type": "object", "properties": properties, "required": needed, **_NO_MORE}
 
 
 @cache

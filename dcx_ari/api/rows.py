@@ -15,6 +15,7 @@ from dcx_ari.services import bulk, rows
 from dcx_ari.services.errors import Invalid
 from dcx_ari.services.listing import list_rows
 from dcx_ari.services.resources import RESOURCES, Resource
+from dcx_ari.services.templates import with_template
 from dcx_ari.services.views import with_view
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -82,7 +83,7 @@ class RowHandlers:
             return page_answer(await list_rows(session, self.resource, query))
 
     async def create(self, request: web.Request) -> web.Response:
-        data = await body_object(request)
+        data = with_template(self.resource, await body_object(request), context(request).home)
         async with writing(request) as session:
             row = await rows.create(session, self.resource, data, strict=True)
         return row_answer(row, 201, {"Location": f"/api/{self.resource.path}/{row['id']}"})
