@@ -138,3 +138,17 @@ async def test_a_killed_engine_tells_everything_once(tmp_path: Path) -> None:
         assert [each["event"] for each in await told(x)] == WHOLE
         (end,) = (each["data"] for each in await told(x) if each["event"] == "call.completed")
         assert (end["status"], end["revenue_cents"], end["campaign_id"]) == ("COMPLETED", 1000, x.campaign_id)
+
+
+async def test_the_engine_delivers_and_goes_nowhere_inside(tmp_path: Path) -> None:
+    """The whole way, to the first attempt: an inner address got into the table somehow, and is not connected to."""
+    async with exchange(tmp_path, jobs=True) as x:
+        async with x.engine.database.write() as session:
+            await webhooks.create(session, webhooks.SafeUrl("http://127.0.0.1:9/"), ["call.started"])
+        await x.engine.configuration.fresh()
+        x.call()
+        await x.over()
+        await asyncio.sleep(2)
+        (row,) = await x.query("SELECT state, attempts, last_error FROM outbox")
+        assert (row["state"], row["attempts"], "DCX_WEBHOOK_ALLOW" in row["last_error"]) == ("pending", 1, True)
+        assert x.engine.jobs.holding
