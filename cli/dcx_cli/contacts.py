@@ -28,8 +28,8 @@ def _calls(
 ) -> None:
     async def work(database: Database) -> list[dict[str, Any]]:
         async with database.read() as session:
-            items: list[dict[str, Any]] = (await calls_of(session, contact, Query(limit=limit))).items
-            return items
+            query = Query(limit=limit, sort_by="started_at", descending=True)
+            return (await calls_of(session, contact, query, count=False)).items
 
     found = run(ctx, work)
     if json:

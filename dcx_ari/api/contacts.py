@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from dcx_ari.api.context import context, page_answer, query_of
+from dcx_ari.api.calls import asked, page_answer
+from dcx_ari.api.context import context
 from dcx_ari.api.routes import Route, declare
 from dcx_ari.services.contacts import calls_of
 
@@ -21,13 +22,13 @@ def add_routes(app: web.Application) -> None:
                 permission="calls.view",
                 tag="contacts",
                 open_query=True,
-                answer={"type": "object", "required": ["data"]},
+                answer={"type": "object", "required": ["data", "next_cursor", "total", "total_exact"]},
             ),
         ],
     )
 
 
 async def _calls(request: web.Request) -> web.Response:
-    query = query_of(request, limit=50)
+    query, count = asked(request)
     async with context(request).database.read() as session:
-        return page_answer(await calls_of(session, request.match_info["key"], query))
+        return page_answer(await calls_of(session, request.match_info["key"], query, count=count))

@@ -9,20 +9,24 @@ from typing import Any
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from dcx_ari.services.calls import list_calls
+from dcx_ari.services.calls import CallPage, list_calls
 from dcx_ari.services.find import find
 from dcx_ari.services.listing import Query
 from dcx_ari.services.resources import RESOURCES
+from dcx_ari.services.views import with_view
 from dcx_ari.store.models import Contact
 
 CONTACTS = RESOURCES["contacts"]
 _PART = 500
 
 
-async def calls_of(session: AsyncSession, key: str | int, query: Query) -> Any:
+async def calls_of(session: AsyncSession, key: str | int, query: Query, *, count: bool = True) -> CallPage:
     """The call log's page of the contact's calls. Raises NotFound, and as the call log does."""
     contact: Any = await find(session, CONTACTS, key)
-    return await list_calls(session, replace(query, filters={**query.filters, "caller": [contact.phone_number]}))
+    asked = await with_view(session, "calls", query)
+    return await list_calls(
+        session, replace(asked, filters={**asked.filters, "caller": [contact.phone_number]}), count=count
+    )
 
 
 async def by_number(session: AsyncSession, numbers: Iterable[str]) -> Mapping[str, dict[str, Any]]:
