@@ -17,6 +17,7 @@ from aiohttp import BodyPartReader, MultipartReader, web
 
 from dcx_ari.api.context import answer, context, query_of
 from dcx_ari.api.routes import Handler, Param, Route, declare
+from dcx_ari.api.row_shapes import list_query
 from dcx_ari.services.csv_text import ENCODINGS
 from dcx_ari.services.errors import Invalid, Refused
 from dcx_ari.services.export_calls import export_calls
@@ -99,7 +100,8 @@ def _routes(resource: Resource, base: str) -> list[Route]:
             summary=f"The list of {resource.name} as CSV: all rows that the filters match, in its order.",
             permission=f"{kind}.read",
             tag=resource.name,
-            query={"columns": Param("Only these, separated by commas."), **_TRACKDRIVE},
+            refuses=(400,),
+            query={**_asked(resource), "columns": Param("Only these, separated by commas."), **_TRACKDRIVE},
             open_query=True,
             media="text/csv",
         ),
@@ -113,6 +115,11 @@ def _routes(resource: Resource, base: str) -> list[Route]:
             media="text/csv",
         ),
     ]
+
+
+def _asked(resource: Resource) -> dict[str, Param]:
+    """What a list can be asked, but for its pages."""
+    return {name: param for name, param in list_query(resource).items() if name not in ("limit", "cursor")}
 
 
 def _import(resource: Resource) -> Handler:
