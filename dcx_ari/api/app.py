@@ -20,6 +20,7 @@ from dcx_ari.api import (
     invitations,
     keys,
     links,
+    me,
     objects,
     outbox,
     recordings,
@@ -77,7 +78,7 @@ def make_app(
     app[access.GATE] = gate or Gate(database)
     app[access.PROXIES] = parse_networks(proxies)
     app[access.TICKETS] = Tickets()
-    app[users.LOGINS] = logins or Logins(database)
+    app[me.LOGINS] = logins or Logins(database)
     app[invitations.BASE_URL] = base_url
     app[webhooks.TARGETS] = targets or Targets()
     app.cleanup_ctx.append(access.keep_gate)
@@ -94,6 +95,7 @@ def make_app(
         retention.add_routes,
         keys.add_routes,
         users.add_routes,
+        me.add_routes,
         invitations.add_routes,
         audit.add_routes,
         objects.add_routes,
