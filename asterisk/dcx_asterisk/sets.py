@@ -72,4 +72,16 @@ PHONES = PackageSet(
     prune=("etc", "usr/share/alsa"),
 )
 
-SETS = {one.name: one for one in (ENGINE, PHONES)}
+SERVERS = PackageSet(
+    name="servers",
+    packages=("postgresql", "redis-server"),
+    program="usr/bin/redis-server",
+    # Just-in-time compilation, and what only a packaged service needs.
+    without=(
+        r"libllvm|postgresql-common|postgresql-client-common|libz3|libedit|libxslt|libicu-dev|libgcrypt|libgpg-error"
+        r"|logrotate|cron|libpopt|readline-common|netbase|lsb-base|init-system-helpers|libjson-perl|libipc|iproute2"
+    ),
+    prune=("etc", "usr/share/doc", "usr/lib/postgresql/*/lib/bitcode", "usr/lib/postgresql/*/lib/llvmjit*"),
+)
+
+SETS = {one.name: one for one in (ENGINE, PHONES, SERVERS)}
