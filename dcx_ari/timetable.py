@@ -9,7 +9,7 @@ from functools import partial
 from dcx_ari.decide.periods import zone_of
 from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.jobs import Job
-from dcx_ari.services import daily_summary, scheduled_reports, usage_snapshots, velocity
+from dcx_ari.services import daily_summary, offline_buyers, scheduled_reports, usage_snapshots, velocity
 from dcx_ari.services.callback_reminders import remind_job
 from dcx_ari.services.cap_alerts import CapAlerts
 from dcx_ari.services.retention_run import retention_job
@@ -58,6 +58,7 @@ def jobs_of(parts: Parts) -> list[Job]:
         Job("claims", forget_claims),
         Job("outbox", tidy_outbox),
         Job("cap alerts", CapAlerts(parts.database, parts.snapshot).run),
+        Job("offline buyers", partial(offline_buyers.run, parts.database, parts.snapshot)),
         Job("daily summary", partial(daily_summary.run, parts.database, zone_of(parts.settings.timezone))),
         Job("usage snapshots", partial(usage_snapshots.take_due, parts.database)),
         Job("callers kept out", forget_callers),

@@ -159,7 +159,9 @@ _ALL = (
     Event("recording.ready", RecordingData, "A recording can be fetched."),
     Event("cap.reached", CapData, "A cap came to 75, 90 or 100 % of its limit; once per period."),
     Event("buyer.paused", BuyerData, "A buyer was paused."),
-    Event("buyer.offline", BuyerData, "The trunk to a buyer does not answer."),
+    Event(
+        "buyer.offline", BuyerData, "Nothing gets through to a buyer: three attempts or more in a quarter of an hour."
+    ),
     Event("callback.due", CallbackData, "A callback is due within half an hour."),
     Event("summary.daily", SummaryData, "The figures of yesterday."),
     Event("endpoint.disabled", EndpointData, "A webhook endpoint was switched off: it failed for days, or is gone."),

@@ -16,13 +16,13 @@ from sqlmodel import col, select
 
 from dcx_ari.configuration import Configuration
 from dcx_ari.decide.cap_alerts import reached
-from dcx_ari.services import daily_summary, rows, webhooks
+from dcx_ari.services import daily_summary, offline_buyers, rows, webhooks
 from dcx_ari.services.cap_alerts import CapAlerts
 from dcx_ari.services.resources import RESOURCES
 from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.ledger.models import CapCounter
 from dcx_ari.store.migrate import migrate
-from dcx_ari.store.models import Call, NotificationPreference, OutboxRow, User
+from dcx_ari.store.models import Call, Leg, NotificationPreference, OutboxRow, User
 
 pytestmark = pytest.mark.unit
 ZONE = "America/New_York"
@@ -220,6 +220,32 @@ async def test_a_paused_buyer_is_told_with_the_reason_in_the_change_itself(house
     await house.change(status="INACTIVE")  # it is already
     await house.change(status="ACTIVE")
     assert await house.told() == [{"buyer_id": 1, "name": "Acme", "reason": "no money"}]
+
+
+# -- buyers that cannot be reached --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("results", "offline"),
+    [
+        (["unreachable", "congestion", "unreachable"], True),
+        (["unreachable", "cancelled", "unreachable"], False),
+        (["unreachable", "unreachable"], False),
+        (["unreachable", "unreachable", "unreachable", "no_answer"], False),
+        (["unreachable", "unreachable", None], False),
+    ],
+)
+async def test_a_buyer_to_whom_nothing_gets_through(house: House, results: list[str | None], offline: bool):
+    await house.listen("buyer.offline")
+    async with house.db.write() as session:
+        session.add(Call(id="old", started_at=NOON - 16 * 60_000))
+        session.add(Call(id="new", started_at=NOON - 60_000))
+        await session.flush()
+        session.add_all(Leg(id=f"old.{n}", call_id="old", buyer_id=1, result="unreachable") for n in range(3))
+        session.add_all(Leg(id=f"new.{n}", call_id="new", buyer_id=1, result=each) for n, each in enumerate(results))
+    for later_ms in (0, 30_000):
+        await offline_buyers.run(house.db, lambda: house.configuration.snapshot, NOON + later_ms)
+    assert [each["buyer_id"] for each in await house.told()] == ([1] if offline else [])
 
 
 # -- every morning ------------------------------------------------------------------------------------------
