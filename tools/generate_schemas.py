@@ -11,13 +11,16 @@ import sys
 from pathlib import Path
 
 from dcx_ari.flows.schema import flow_schema
+from dcx_ari.services.event_schemas import event_schemas
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 
 
 def contracts() -> dict[str, str]:
     """File name → content."""
-    return {"flow.schema.json": json.dumps(flow_schema(), indent=2, sort_keys=True) + "\n"}
+    found = {"flow.schema.json": flow_schema()}
+    found |= {f"webhooks/{name}.json": schema for name, schema in event_schemas().items()}
+    return {name: json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in found.items()}
 
 
 def main() -> int:
@@ -29,7 +32,7 @@ def main() -> int:
             continue
         stale.append(name)
         if not check:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, "utf-8")
     if stale and check:
         print(f"schemas/ is out of date ({', '.join(stale)}): run make generate")
