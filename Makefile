@@ -40,7 +40,7 @@ demo: setup
 	@$(BIN)/dcx demo
 
 test: setup
-	@$(BIN)/python -m dcx_asterisk fetch engine phones
+	@$(BIN)/python -m dcx_asterisk fetch engine phones servers
 	@$(BIN)/python -m pytest
 
 unit: setup
@@ -64,7 +64,7 @@ generate: setup
 	@$(BIN)/ruff format --quiet dcx_ari/ari
 
 bench: setup
-	@$(BIN)/python -m dcx_asterisk fetch engine phones
+	@$(BIN)/python -m dcx_asterisk fetch engine phones servers
 	@$(BIN)/python -m bench
 
 clean:
