@@ -15,7 +15,7 @@ from dcx_ari.api.access import TICKETS, TOKEN
 from dcx_ari.api.context import answer, context, holder
 from dcx_ari.api.routes import Param, Route, declare
 from dcx_ari.api.shapes import MOMENT, NUMBER, TEXT, YES_NO, fields, nullable
-from dcx_ari.api.sockets import Line, Sockets
+from dcx_ari.api.sockets import MOST, Line, Sockets
 from dcx_ari.bus import Message
 from dcx_ari.services.call_view import View
 from dcx_ari.services.live import TOPIC, LiveFeed, LiveMetrics, now_of, seen
@@ -55,11 +55,13 @@ _CALL = fields(
 )
 
 
-def routes(feed: Callable[[], LiveFeed | None]) -> Callable[[web.Application], None]:
-    """Routes over a feed, which is asked for when somebody comes; None: this process has no calls to show."""
+def routes(feed: Callable[[], LiveFeed | None], most: int = MOST) -> Callable[[web.Application], None]:
+    """Routes over a feed, which is asked for when somebody comes; None: this process has no calls to show. `most`
+    sockets may be open at a time.
+    """
 
     def add_routes(app: web.Application) -> None:
-        live = _Live(feed)
+        live = _Live(feed, most)
         app.on_shutdown.append(live.sockets.close)
         declare(app, live.routes())
 
@@ -67,8 +69,8 @@ def routes(feed: Callable[[], LiveFeed | None]) -> Callable[[web.Application], N
 
 
 class _Live:
-    def __init__(self, feed: Callable[[], LiveFeed | None]) -> None:
-        self.sockets = Sockets("live.view")
+    def __init__(self, feed: Callable[[], LiveFeed | None], most: int) -> None:
+        self.sockets = Sockets("live.view", most)
         self._found = feed
         self._metrics: LiveMetrics | None = None
 

@@ -48,7 +48,7 @@ class Line:
 class Sockets:
     """The open sockets of one application that ask for `permission`."""
 
-    def __init__(self, permission: str, most: int = MOST) -> None:
+    def __init__(self, permission: str, most: int) -> None:
         self._permission = permission
         self._most = most
         self._open: set[web.WebSocketResponse] = set()

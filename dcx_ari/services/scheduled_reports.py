@@ -23,7 +23,7 @@ from dcx_ari.services.find import find
 from dcx_ari.services.report_files import MEDIA, file_name, label_of, render, title_of
 from dcx_ari.services.reports import Report, Spec, conditions_of, days_of, report, spec_of
 from dcx_ari.services.resources import RESOURCES
-from dcx_ari.services.times import rfc3339
+from dcx_ari.services.times import rfc3339, zone_of
 from dcx_ari.store.db import Database
 from dcx_ari.store.mail import BadMail, Mail, payload, put_mail
 from dcx_ari.store.models.scheduled_reports import ScheduledReport
@@ -66,10 +66,15 @@ def next_run_of(row: ScheduledReport, zone: ZoneInfo) -> int:
 
 
 async def shown(session: AsyncSession, rows: Sequence[Any]) -> Mapping[int, Mapping[str, Any]]:
-    """What a list shows beside the columns: when each is due."""
-    zone = session.info.get("zone") or ZoneInfo("America/New_York")
+    """What a list shows beside what was set: when each is due, when it was made last, and why not."""
+    query = select(ScheduledReport).where(col(ScheduledReport.id).in_([row.id for row in rows]))
     return {
-        row.id: {"next_run_at": rfc3339(next_run_of(row, zone)) if row.status == "ACTIVE" else None} for row in rows
+        row.id or 0: {
+            "next_run_at": rfc3339(next_run_of(row, zone_of(session))) if row.status == "ACTIVE" else None,
+            "last_run_at": rfc3339(row.last_run_at) if row.last_run_at is not None else None,
+            "last_error": row.last_error,
+        }
+        for row in (await session.exec(query)).all()
     }
 
 
