@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from dcx_ari.decide.events import EVENTS
 from dcx_ari.services import webhooks
+from dcx_ari.services.event_schemas import event_schemas
 from dcx_ari.store.models import NotificationPreference, User
 from dcx_ari.testing.far_end import AnswersThenHangsUp, Busy, NoAnswer
 from tests.sim.exchange import Exchange, exchange, killed
 
 pytestmark = pytest.mark.sim
+SCHEMAS = event_schemas()
 WHOLE = ["call.started", "call.ringing", "call.answered", "call.converted", "call.completed"]
 
 
@@ -32,9 +34,10 @@ async def told(x: Exchange) -> list[dict[str, Any]]:
     for row in await x.query("SELECT event, payload, kind FROM outbox ORDER BY seq"):
         payload = json.loads(row["payload"])
         if row["kind"] == "webhook":
-            names = set(EVENTS[row["event"]].data.__dataclass_fields__)
-            assert payload.keys() == {"type", "timestamp", "data"}
-            assert payload["data"].keys() == names
+            schema = SCHEMAS[row["event"]]
+            Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(payload)
+            assert payload.keys() == set(schema["required"])
+            assert payload["data"].keys() == set(schema["properties"]["data"]["required"])
         found.append({"event": row["event"], **payload})
     return found
 
