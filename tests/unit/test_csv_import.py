@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from dcx_ari.services import importing
 from dcx_ari.services.audit import Actor
 from dcx_ari.services.errors import Invalid, Refused
-from dcx_ari.services.exporting import export_rows, template_csv
+from dcx_ari.services.exporting import template_csv
 from dcx_ari.services.importing import Report, import_csv
 from dcx_ari.services.listing import Query, list_rows
 from dcx_ari.services.resources import RESOURCES
@@ -316,42 +316,6 @@ async def test_a_million_errors_are_counted_not_kept(db: Database, monkeypatch: 
     monkeypatch.setattr(importing, "MOST_ERRORS", 3)
     report = await load(db, "name,tier\n" + "A,x\n" * 1_200)
     assert (report.failed, len(report.errors), report.rows) == (1_200, 3, 1_200)
-
-
-@pytest.mark.parametrize("kind", sorted(RESOURCES))
-async def test_every_kind_is_exported_and_read_back(db: Database, kind: str):
-    """Export, import, export: nothing changed, and the two files are one."""
-    await _one_of_each(db)
-    if kind == "scheduled-reports":
-        await add(db, kind, name="Monday", recipients=["ann@example.com", "bob@example.com"])
-    first = await _exported(db, kind)
-    report = await load(db, first, kind)
-    assert counts(report) == (0, 0, len(await rows_of(db, kind)), 0), faults(report)
-    assert await _exported(db, kind) == first
-
-
-async def _exported(db: Database, kind: str) -> bytes:
-    return b"".join([part async for part in export_rows(db, RESOURCES[kind], Query())])
-
-
-async def _one_of_each(db: Database) -> None:
-    await add(db, "trunks", name="=T", host="a.example.com", accept_from=["10.0.0.0/8", "192.0.2.1"])
-    flow = await add(db, "flows", name="F", document={"start": "end", "nodes": {"end": {"type": "hangup"}}})
-    schedule = await add(db, "schedules", name="S", weekly={"mon": [["09:00", "17:00"]]})
-    await add(db, "sources", name="Web", notes='a\r\nb, "c"; d', payout={"model": "flat", "cents": 5})
-    await add(db, "campaigns", name="@Auto", flow_id=flow["id"], schedule_id=schedule["id"])
-    await add(db, "numbers", phone_number="+18005550001", campaign="@Auto", traffic_source="Web", notes="-x\ty")
-    buyer = {"skills": ["es", "fr"], "filters": [{"tag": "zip", "op": "exists"}], "trunk": "=T", "tier": -10}
-    await add(db, "buyers", name="Ärzte 'n=1", endpoint_value="+15551230001", whisper="=1+1", **buyer)
-    await add(db, "groups", name="Team")
-    await add(db, "group-members", group="Team", buyer=1)
-    await add(db, "campaign-buyers", campaign="@Auto", buyer=1, weight=3)
-    await add(db, "campaign-buyers", campaign="@Auto", group="Team")
-    await add(db, "suppressions", phone_number="+12125550001", expires_at="2030-01-01T00:00:00.250Z")
-    await add(db, "suppressions", phone_number="+12125550001", buyer=1)
-    await add(db, "states", state_code="FL")
-    await add(db, "contacts", phone_number="+12125550001", first_name="+Ann", tags=["vip", "a,b"])
-    await add(db, "call-tags", name="follow-up")
 
 
 async def test_a_busy_database_is_asked_again(db: Database, monkeypatch: pytest.MonkeyPatch):
