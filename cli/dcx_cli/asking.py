@@ -5,14 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import typer
-from pydantic import ValidationError
 
+from dcx_ari.services.answers import check_field
 from dcx_ari.services.errors import Invalid, Refused
-from dcx_ari.services.parse import first_fault
-from dcx_ari.services.resources import Resource
 
 T = TypeVar("T")
 Check = Callable[[str], T]
@@ -68,24 +66,9 @@ def heading(text: str) -> None:
     typer.secho(f"\n{text}", bold=True)
 
 
-def field_check(resource: Resource, name: str) -> Check[str]:
+def field_check(kind: str, name: str) -> Check[str]:
     """The rule of one field of a kind of row; the answer as its text. Empty passes where the field may be empty."""
-    field = resource.fields.model_fields[name]
-    must = field.is_required()
-
-    def check(text: str) -> str:
-        if not text:
-            if must:
-                raise ValueError("is required")
-            return text
-        validator: Any = resource.fields.__pydantic_validator__
-        try:
-            validator.validate_assignment(resource.fields.model_construct(), name, text)
-        except ValidationError as error:
-            raise first_fault(error) from None
-        return text
-
-    return check
+    return lambda text: check_field(kind, name, text)
 
 
 def command_line(*words: str) -> str:

@@ -12,18 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import typer
-from sqlmodel import col, select
 
 from dcx_ari.home_settings import write_setting
 from dcx_ari.services import rows
+from dcx_ari.services.answers import e164, endpoint, names, numbers_of, zone
 from dcx_ari.services.errors import Refused
 from dcx_ari.services.find import find_id
 from dcx_ari.services.keys import create_key, list_keys
 from dcx_ari.services.links import attach, links
 from dcx_ari.services.resources import RESOURCES
 from dcx_ari.settings import Settings
-from dcx_ari.store.db import Database, Session
-from dcx_ari.store.fields import e164, endpoint, zone
+from dcx_ari.store.db import Database
 from dcx_cli.asking import STOPPED, ask, command_line, field_check, heading, need_terminal, say, say_wrong, yes
 from dcx_cli.work import run, settings_of
 
@@ -107,8 +106,8 @@ class Init:
             say("Later: dcx trunks add NAME --host sip.example.com --default")
             return
         while True:
-            given = {"host": ask("Its SIP host or address", field_check(RESOURCES["trunks"], "host"))}
-            if user := ask("User name there; empty for none", field_check(RESOURCES["trunks"], "username"), default=""):
+            given = {"host": ask("Its SIP host or address", field_check("trunks", "host"))}
+            if user := ask("User name there; empty for none", field_check("trunks", "username"), default=""):
                 given["username"] = user
                 given["password"] = ask("Password", str, secret=True)
             if self._made("trunks", name, {**given, "is_default": True}, {**given, "default": True}):
@@ -119,7 +118,7 @@ class Init:
         while True:
             if there:
                 say(f"There is {', '.join(there[:5])}. Name one of them, or a new one.")
-            name = ask("Campaign", field_check(RESOURCES["campaigns"], "name"), default=there[0] if there else "First")
+            name = ask("Campaign", field_check("campaigns", "name"), default=there[0] if there else "First")
             if name in there or self._made("campaigns", name, {}, {}):
                 return name
 
@@ -129,11 +128,11 @@ class Init:
             return
         there = self._names("buyers")
         while True:
-            name = ask("Name of the buyer", field_check(RESOURCES["buyers"], "name"))
+            name = ask("Name of the buyer", field_check("buyers", "name"))
             if name in there:
                 break
             reached = ask("Where to reach it (phone number with +, or sip: URI)", endpoint)
-            cents = field_check(RESOURCES["buyers"], "revenue_cents")
+            cents = field_check("buyers", "revenue_cents")
             revenue = ask("What it pays for a call, in cents", cents, default="0")
             seconds = ask("A call is sold after so many seconds of talk", _seconds, default="60")
             rule = [{"kind": "duration", "threshold_s": int(seconds)}]
@@ -146,13 +145,14 @@ class Init:
         self.commands.append(command_line("campaigns", "attach", campaign, "--buyer", name))
 
     def _number(self, campaign: str) -> str:
-        key = "campaign"
-        there = [row for row in self._do(lambda session: _all(session, "numbers")) if row[key] == campaign]
-        if there and not yes(f"{campaign} has {there[0]['phone_number']}. Add another?", default=False):
-            return str(there[0]["phone_number"])
+        campaign_id = self._do(lambda session: find_id(session, RESOURCES["campaigns"], campaign))
+        there: list[str] = self._do(lambda session: numbers_of(session, campaign_id))
+        if there and not yes(f"{campaign} has {there[0]}. Add another?", default=False):
+            return there[0]
+        to_it = {"campaign": campaign}
         while True:
             number = ask("Number that callers dial, with +", e164)
-            if self._lead(number, campaign) or self._made("numbers", number, {key: campaign}, {key: campaign}):
+            if self._lead(number, campaign) or self._made("numbers", number, to_it, to_it):
                 return number
 
     def _lead(self, number: str, campaign: str) -> bool:
@@ -186,12 +186,7 @@ class Init:
         return True
 
     def _names(self, kind: str) -> list[str]:
-        column: Any = getattr(RESOURCES[kind].model, "name")  # noqa: B009  not every kind of row has one
-
-        async def names(session: Session) -> list[str]:
-            return list((await session.exec(select(column).order_by(col(RESOURCES[kind].model.id)))).all())
-
-        found: list[str] = self._do(names)
+        found: list[str] = self._do(lambda session: names(session, kind))
         return found
 
     def _do(self, work: Callable[..., Awaitable[Any]]) -> Any:
@@ -202,14 +197,8 @@ class Init:
         return run(self.ctx, all_of_it)
 
 
-async def _all(session: Session, kind: str) -> list[dict[str, Any]]:
-    from dcx_ari.services.listing import Query, list_rows
-
-    return (await list_rows(session, RESOURCES[kind], Query(limit=None))).items
-
-
 def _or_empty(kind: str, name: str) -> Callable[[str], str]:
-    check = field_check(RESOURCES[kind], name)
+    check = field_check(kind, name)
     return lambda text: check(text) if text else text
 
 

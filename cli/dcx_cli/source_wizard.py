@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
-from sqlmodel import col, select
 
 from dcx_ari.services import drafts, rows, sources
+from dcx_ari.services.answers import e164, free_numbers
 from dcx_ari.services.errors import Refused
 from dcx_ari.services.find import find_id
 from dcx_ari.services.parse import parse_fields
 from dcx_ari.services.resources import RESOURCES
-from dcx_ari.store import models as m
 from dcx_ari.store.db import Database, Session
-from dcx_ari.store.fields import e164
 from dcx_cli.asking import STOPPED, ask, choose, command_line, field_check, heading, need_terminal, say, say_wrong, yes
 from dcx_cli.work import run
 
@@ -36,7 +34,7 @@ _CAPS = (
     ("concurrency_limit", "Most calls at once"),
     ("number_limit", "Most numbers it may have"),
 )
-SOURCES, NUMBERS = RESOURCES["sources"], RESOURCES["numbers"]
+SOURCES = RESOURCES["sources"]
 
 
 def new(ctx: typer.Context, again: Annotated[bool, typer.Option("--again", help="Begin anew.")] = False) -> None:
@@ -87,10 +85,10 @@ class SourceWizard:
     def _basic(self) -> None:
         self._keep(step=0, name=ask("Name of the source", self._free_name, default=self.answers.get("name")))
         for name, question in _CONTACT:
-            self._keep(**{name: ask(question, field_check(SOURCES, name), default=self.answers.get(name, ""))})
+            self._keep(**{name: ask(question, field_check("sources", name), default=self.answers.get(name, ""))})
 
     def _free_name(self, text: str) -> str:
-        name = field_check(SOURCES, "name")(text)
+        name = field_check("sources", "name")(text)
         if self._do(lambda session: find_id(session, SOURCES, name)) is not None:
             raise ValueError(f"there is a source {name!r} already")
         return name
@@ -99,7 +97,7 @@ class SourceWizard:
         self._keep(channel=choose("Where its calls come from", CHANNELS, default=self.answers.get("channel", "web")))
 
     def _numbers(self) -> None:
-        free = self._do(_free_numbers)
+        free = self._do(free_numbers)
         if not free:
             say("None of your numbers is free. Give it some later: dcx sources add-number SOURCE NUMBER")
             self._keep(numbers=[])
@@ -110,12 +108,12 @@ class SourceWizard:
 
     def _caps(self) -> None:
         for name, question in _CAPS:
-            check = self._limit if name == "number_limit" else field_check(SOURCES, name)
+            check = self._limit if name == "number_limit" else field_check("sources", name)
             given = ask(f"{question}; empty for no limit", check, default=str(self.answers.get(name) or ""))
             self._keep(**{name: given or None})
 
     def _limit(self, text: str) -> str:
-        given = field_check(SOURCES, "number_limit")(text)
+        given = field_check("sources", "number_limit")(text)
         if given and int(given) < len(self.answers.get("numbers", [])):
             raise ValueError(f"must be at least {len(self.answers['numbers'])}: so many numbers were chosen")
         return given
@@ -168,11 +166,6 @@ class SourceWizard:
                 return await work(session)
 
         return run(self.ctx, all_of_it)
-
-
-async def _free_numbers(session: Session) -> list[str]:
-    free = select(m.Number.phone_number).where(col(m.Number.traffic_source_id).is_(None))
-    return list((await session.exec(free.order_by(col(m.Number.phone_number)))).all())
 
 
 def _among(free: list[str]) -> Callable[[str], list[str]]:

@@ -11,12 +11,11 @@ from dcx_ari.api.context import actor, answer, body_object, writing
 from dcx_ari.api.routes import Route, declare
 from dcx_ari.api.shapes import TEXT, YES_NO, fields, list_of
 from dcx_ari.services.audit import Actor
-from dcx_ari.services.campaign_keys import campaign_of
+from dcx_ari.services.campaign_keys import Campaign, KeyKind, campaign_of
 from dcx_ari.services.errors import Conflict
 from dcx_ari.services.leads import Lead, WantedNumber, assign_number, numbers_of, take_lead
 from dcx_ari.services.posting_docs import LEADS, NUMBERS
 from dcx_ari.store.db import Session
-from dcx_ari.store.models import Campaign, KeyKind
 
 _NUMBER = fields(phone_number=TEXT, free=YES_NO)
 _TRIES = 2

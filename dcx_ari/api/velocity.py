@@ -8,7 +8,6 @@ from dcx_ari.api.context import answer, body_object, context, writing
 from dcx_ari.api.routes import Route, declare
 from dcx_ari.api.shapes import MOMENT, NUMBER, YES_NO, fields, nullable
 from dcx_ari.services import velocity
-from dcx_ari.store.models import VelocityRuleFields
 
 _SHOWN = fields(
     enabled=YES_NO,
@@ -40,7 +39,7 @@ def add_routes(app: web.Application) -> None:
                 summary="Turn it on: so many calls from one number within so many minutes keep it out for a while.",
                 permission="suppressions.write",
                 tag="suppressions",
-                body=VelocityRuleFields,
+                body=velocity.RuleFields,
                 answer=_SHOWN,
             ),
             Route(

@@ -11,7 +11,6 @@ from dcx_ari.api.shapes import MOMENT, NUMBER, TEXT, YES_NO, fields, list_of
 from dcx_ari.services import views
 from dcx_ari.services.errors import Forbidden
 from dcx_ari.services.permissions import SELF
-from dcx_ari.store.models import SavedViewFields
 
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 _VIEW = fields(
@@ -30,7 +29,7 @@ _VIEW = fields(
     created_at=MOMENT,
     updated_at=MOMENT,
 )
-_CHANGES = {**SavedViewFields.model_json_schema(), "required": [], "additionalProperties": False}
+_CHANGES = {**views.ViewFields.model_json_schema(), "required": [], "additionalProperties": False}
 _OF = {"resource": Param("Kind of row, such as campaigns: needed where a view is named and not given by id.")}
 
 

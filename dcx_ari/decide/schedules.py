@@ -180,6 +180,16 @@ def compile_schedule(row: Schedule) -> CompiledSchedule:
     )
 
 
+def holiday_name(wanted: Mapping[str, Any] | None, day: date) -> str | None:
+    """What public holiday a date is, by `{country, subdiv}`; None for none."""
+    if not wanted:
+        return None
+    import holidays  # takes a while to import, and most schedules have none
+
+    calendar = holidays.country_holidays(str(wanted.get("country", "")), subdiv=wanted.get("subdiv"))
+    return calendar.get(day)
+
+
 def _exception(entry: Mapping[str, Any]) -> tuple[date, tuple[Span, ...]]:
     try:
         day = date.fromisoformat(str(entry["date"]))

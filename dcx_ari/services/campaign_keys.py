@@ -18,6 +18,7 @@ from dcx_ari.clock import now_ms
 from dcx_ari.services import audit
 from dcx_ari.store.models import Campaign, CampaignKey, KeyKind
 
+__all__ = ["KINDS", "Campaign", "KeyKind", "campaign_of", "column", "has_keys", "make_keys", "of_campaigns"]
 KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
 _SHOWN = 8
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,12 +15,12 @@ from dcx_ari.decide.hours import DAYS, covers, parse_spans
 from dcx_ari.decide.periods import local, zone_of
 from dcx_ari.decide.recurrence import parse_recurrence
 from dcx_ari.decide.rowjson import parse
-from dcx_ari.decide.schedules import compile_schedule
+from dcx_ari.decide.schedules import compile_schedule, holiday_name
 from dcx_ari.services.errors import Invalid
 from dcx_ari.services.find import find
-from dcx_ari.services.times import rfc3339
 from dcx_ari.services.resources import RESOURCES
 from dcx_ari.services.test_call import moment_of
+from dcx_ari.services.times import rfc3339
 from dcx_ari.store import models as m
 
 SCHEDULES = RESOURCES["schedules"]
@@ -103,7 +103,7 @@ def _rule(row: decided.Schedule, why: str, at: int, *, is_open: bool) -> str:
         entry = next(each for each in row.exceptions if str(each["date"]) == day.isoformat())
         return f"exception of {day}: {'closed' if entry.get('closed') else _spans(entry['hours'])}"
     if why == "holiday":
-        return f"public holiday: {_holiday(row, day)}"
+        return f"public holiday: {holiday_name(row.holidays, day)}"
     if why == "recurrence":
         wall = here.replace(tzinfo=None)
         for entry in row.recurrence:
@@ -118,11 +118,3 @@ def _rule(row: decided.Schedule, why: str, at: int, *, is_open: bool) -> str:
 
 def _spans(spans: Any) -> str:
     return ", ".join(f"{start}-{end}" for start, end in spans) or "closed"
-
-
-def _holiday(row: decided.Schedule, day: date) -> str:
-    import holidays  # takes a while to import, and most schedules have none
-
-    wanted = row.holidays or {}
-    calendar = holidays.country_holidays(str(wanted.get("country")), subdiv=wanted.get("subdiv"))
-    return str(calendar.get(day))

@@ -18,6 +18,7 @@ from dcx_ari.services.resources import RESOURCES
 from dcx_ari.store import models as m
 
 REASON = "auto:velocity"
+RuleFields = m.VelocityRuleFields
 SUPPRESSIONS = RESOURCES["suppressions"]
 MINUTE_MS = 60_000
 _FORGET_MS = 30 * 86_400_000

@@ -22,6 +22,7 @@ from dcx_ari.services.render import plain
 from dcx_ari.services.resources import RESOURCES
 from dcx_ari.store.models import SavedView, SavedViewFields
 
+ViewFields = SavedViewFields
 _FIELDS = tuple(SavedViewFields.model_fields)
 _MOST = 500
 """Views of one owner."""

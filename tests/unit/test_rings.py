@@ -74,7 +74,8 @@ RINGS = (
     _ring("dcx_ari/testing", "dcx_ari.testing dcx_ari.ari", "aiohttp msgspec", frozenset()),
     _ring(
         "cli/dcx_cli",
-        "dcx_cli dcx_ari.services dcx_ari.settings dcx_ari.clock dcx_ari.app dcx_ari.local dcx_ari.demo dcx_ari.doctor "
+        "dcx_cli dcx_ari.services dcx_ari.settings dcx_ari.home_settings dcx_ari.clock "
+        "dcx_ari.app dcx_ari.local dcx_ari.demo dcx_ari.doctor "
         "dcx_ari.remote dcx_ari.integrations.lookup dcx_ari.store.db dcx_ari.store.errors dcx_ari.store.ledger "
         "dcx_ari.store.migrate dcx_asterisk",
         "pydantic rich typer yaml",
