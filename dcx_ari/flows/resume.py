@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 
-from dcx_ari.ari.errors import AriError, Gone
-from dcx_ari.call.bridging import close_bridge
 from dcx_ari.call.call import Call
+from dcx_ari.call.leftovers import put_away, quieten
 from dcx_ari.call.leg import Leg
 from dcx_ari.call.ports import Held
 from dcx_ari.call.runner import Flow
 from dcx_ari.call.saved import Saved
-from dcx_ari.decide.causes import Cause
 from dcx_ari.decide.reasons import FailureReason
 from dcx_ari.decide.recovery import Enter, Finish, Talk
 from dcx_ari.flows.fallback import fall_back
 from dcx_ari.flows.inbound import Documents, inbound
 from dcx_ari.flows.offer import until_parted
 from dcx_ari.flows.sell import resume_talk
-
-_PLAYS_UNSEEN = 12  # prompts that one node may have begun since its stage was written
 
 
 def resumed(
@@ -32,14 +26,14 @@ def resumed(
     async def flow(call: Call) -> None:
         match verdict:
             case Talk():
-                await _put_away(call, verdict.release, verdict.clear)
+                await put_away(call, verdict.release, verdict.clear)
                 reason = await _talk(call, saved, call.legs[verdict.leg])
                 if reason is not None:
                     call.failure_reason = reason
                     await fall_back(call, None, reason)
             case Enter():
-                await _put_away(call, verdict.release, verdict.clear)
-                await _quieten(call, saved)
+                await put_away(call, verdict.release, verdict.clear)
+                await quieten(call, saved.stage_data.get("plays"))
                 await _restore(call, saved, None)
                 await inbound(documents, fresh, verdict.node)(call)
             case Finish():
@@ -59,7 +53,7 @@ async def _talk(call: Call, saved: Saved, leg: Leg) -> FailureReason | None:
 
 async def _finish(call: Call, saved: Saved, verdict: Finish) -> None:
     """The caller has gone, at some time between then and now: close the call with what is known of it."""
-    await _put_away(call, verdict.release, verdict.clear)
+    await put_away(call, verdict.release, verdict.clear)
     leg = call.legs.get(verdict.talked or "")
     if verdict.node_lost:
         call.failure_reason = "node_lost"
@@ -89,32 +83,3 @@ def _attempt(saved: Saved, leg: Leg | None) -> tuple[int | None, int | None]:
     number = known[0] if known else data.get("attempt")
     group = data.get("group_attempt")
     return number if isinstance(number, int) else None, group if isinstance(group, int) else None
-
-
-async def _put_away(call: Call, release: Iterable[str], clear: Iterable[str]) -> None:
-    """Channels and bridges of the call that nobody needs any more."""
-
-    async def end(channel_id: str) -> None:
-        with contextlib.suppress(AriError):
-            await call.ari.channels.hangup(channel_id, reason_code=str(Cause.NORMAL))
-
-    await asyncio.gather(*(end(name) for name in release))
-    for bridge_id in clear:
-        with contextlib.suppress(AriError):
-            await close_bridge(call, bridge_id)
-
-
-async def _quieten(call: Call, saved: Saved) -> None:
-    """End what the caller hears: the next prompt would wait behind it."""
-    last = saved.stage_data.get("plays")
-    base = last if isinstance(last, int) else (call.generation - 1) * 1000
-    ids = [f"{call.id}.play{number}" for number in range(max(1, base - 1), base + _PLAYS_UNSEEN)]
-
-    async def stop(playback_id: str) -> None:
-        with contextlib.suppress(Gone):
-            await call.ari.playbacks.stop(playback_id)
-
-    await asyncio.gather(*(stop(each) for each in ids))
-    with contextlib.suppress(AriError):
-        await call.ari.channels.ring_stop(call.caller.id)
-        await call.ari.channels.stop_moh(call.caller.id)

@@ -56,7 +56,7 @@ RINGS = (
     _ring("dcx_ari/media", "dcx_ari.media dcx_ari.ari.errors dcx_ari.call.ports dcx_ari.call.tasks", "pydub"),
     _ring(
         "dcx_ari/store",
-        "dcx_ari.store dcx_ari.decide dcx_ari.call.leg dcx_ari.call.ports dcx_ari.call.tasks dcx_ari.ari.trunks",
+        "dcx_ari.store dcx_ari.decide dcx_ari.call.leg dcx_ari.call.ports dcx_ari.call.saved dcx_ari.call.tasks dcx_ari.ari.trunks",
         "alembic annotated_types email_validator msgspec phonenumbers pydantic sqlalchemy sqlmodel",
     ),
     _ring("dcx_ari/bus", "dcx_ari.bus"),
