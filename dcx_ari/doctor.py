@@ -21,6 +21,7 @@ from dcx_ari.local import access_to_foreign, instance_of, read_secrets
 from dcx_ari.media.speech import FliteSpeech
 from dcx_ari.remote import EngineAway, Remote, api_url
 from dcx_ari.services.doctor import Check, Finding, configuration, database, home, python
+from dcx_ari.services.outbox_check import outbox
 from dcx_ari.settings import Settings
 from dcx_asterisk.errors import AsteriskError, CommandFailed, NoMirror, PortTaken
 from dcx_asterisk.fetch import present
@@ -251,5 +252,6 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("speech", speech),
     ("engine", engine),
     ("configuration", configuration),
+    ("outbox", outbox),
     ("redis", redis),
 )

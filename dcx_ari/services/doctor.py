@@ -177,7 +177,7 @@ def _intact(db: sqlite3.Connection, path: Path) -> Finding:
 
 async def configuration(settings: Settings) -> Sequence[Finding]:
     """At least one active number, campaign, buyer and trunk, and rows that can be read."""
-    with _existing(settings) as opened:
+    with existing(settings) as opened:
         if opened is None:
             return [Finding("warning", "nothing is configured yet", "See dcx demo, or dcx trunks add --help.")]
         try:
@@ -187,7 +187,7 @@ async def configuration(settings: Settings) -> Sequence[Finding]:
 
 
 @contextmanager
-def _existing(settings: Settings) -> Iterator[Database | None]:
+def existing(settings: Settings) -> Iterator[Database | None]:
     """The database, but never made by looking at it."""
     url = parse_url(settings.database_url)
     if url.drivername.startswith("sqlite") and not Path(str(url.database)).exists():
