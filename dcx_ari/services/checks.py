@@ -28,7 +28,8 @@ Check = Callable[[AsyncSession, Mapping[str, Any], int | None], Awaitable[None]]
 Told = Callable[[AsyncSession, Any, Mapping[str, Any], str | None], Awaitable[None]]
 """(session, row, the fields that changed, why)"""
 More = Callable[[AsyncSession, Sequence[Any]], Awaitable[Mapping[int, Mapping[str, Any]]]]
-"""(session, rows of one kind) -> by row id, values to show that are no columns of the row."""
+"""(session, rows of one kind) -> by row id, values to show that are no columns of the row: JSON values, all rows with
+the same names; of those that end in `_at` epoch ms."""
 
 
 def nothing_to_prepare(_values: dict[str, Any], _given: frozenset[str]) -> None: ...

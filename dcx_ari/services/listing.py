@@ -18,7 +18,7 @@ from dcx_ari.services import scope
 from dcx_ari.services.errors import Invalid, UnknownKey
 from dcx_ari.services.filters import conditions, filter_names, kind_of
 from dcx_ari.services.parse import check_text, suggest
-from dcx_ari.services.render import extra, fetched, reader
+from dcx_ari.services.render import fetched, plain, reader
 from dcx_ari.services.resources import Resource
 from dcx_ari.store.fields import moment
 from dcx_ari.store.types import Json
@@ -97,10 +97,14 @@ async def part(session: AsyncSession, resource: Resource, query: Query) -> tuple
 async def shown_rows(session: AsyncSession, resource: Resource, rows: Sequence[Any]) -> list[dict[str, Any]]:
     """Rows of `reader(resource).statement` as JSON values, with what `resource.more` works out."""
     read = reader(resource)
-    if resource.more is None or not rows:
-        return [read.row(row) for row in rows]
-    more_of = await resource.more(session, rows)
-    return [{**read.row(row), **extra(more_of.get(row.id, {}))} for row in rows]
+    values = [read.values(row) for row in rows]
+    more_of = await resource.more(session, values) if resource.more is not None and rows else {}
+    added = [more_of.get(each["id"], {}) for each in values]
+    moments = [name for name in (added[0] if added else ()) if name.endswith("_at")]
+    shown = [{**read.shown(each), **more} for each, more in zip(values, added, strict=True)]
+    for row in shown if moments else ():
+        row.update({name: plain(name, row[name]) for name in moments})
+    return shown
 
 
 def sort_names(resource: Resource) -> list[str]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import msgspec
 from pydantic import BaseModel
-from sqlalchemy import JSON, FromClause, Select, select, type_coerce
+from sqlalchemy import Select, Text, select, type_coerce
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from dcx_ari.services.resources import RESOURCES, Resource, ref_name
@@ -55,25 +56,34 @@ def render(resource: Resource, row: ConfigRow, names: Mapping[str, Mapping[int, 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How rows of one kind are read: `columns` of `source`, in the order in which they are shown."""
+    """How rows of one kind are read: `names` are the columns of `statement`, in the order in which they are shown."""
 
     names: tuple[str, ...]
-    columns: tuple[Any, ...]
-    source: FromClause
-    _conversions: tuple[tuple[str, Callable[[int], str]], ...]
-
-    @property
-    def statement(self) -> Select[Any]:
-        """All rows, in no order."""
-        return select(*self.columns).select_from(self.source)
+    statement: Select[Any]
+    """All rows, in no order."""
+    _conversions: tuple[tuple[str, Callable[[Any], Any]], ...]
 
     def row(self, row: Any) -> dict[str, Any]:
-        """A row that begins with `columns` as `render` would show it."""
-        shown = dict(zip(self.names, row, strict=False))
+        """A row of `statement` as `render` would show it."""
+        return self.shown(self.values(row))
+
+    def values(self, row: Any) -> Values:
+        """A row of `statement` as it is in the database."""
+        return Values(zip(self.names, row, strict=False))
+
+    def shown(self, values: Values) -> dict[str, Any]:
+        """The same object, made JSON values."""
         for name, convert in self._conversions:
-            if (value := shown[name]) is not None:
-                shown[name] = convert(value)
-        return shown
+            if (value := values[name]) is not None:
+                values[name] = convert(value)
+        return values
+
+
+class Values(dict[str, Any]):
+    """Values by column, also as attributes: `values.id`."""
+
+    __slots__ = ()
+    __getattr__ = dict.__getitem__
 
 
 async def fetched(session: AsyncSession, statement: Select[Any]) -> Sequence[Any]:
@@ -93,14 +103,17 @@ def _reader(name: str) -> Reader:
     model: Any = resource.model
     table = model.__table__
     source: Any = table
+    conversions: list[tuple[str, Callable[[Any], Any]]] = [("short_id", lambda row_id: short_id(resource, row_id))]
     columns: dict[str, Any] = {"id": table.c.id, "short_id": table.c.id.label("short_id")}
     for field in resource.fields.model_fields:
         column = table.c[field]
         if field in resource.secrets:
             columns[f"has_{field}"] = column.is_not(None).label(f"has_{field}")
             continue
-        # what was checked when it was written is not checked again for a list
-        columns[field] = type_coerce(column, JSON()).label(field) if isinstance(column.type, Json) else column
+        structured = isinstance(column.type, Json)
+        columns[field] = type_coerce(column, Text()).label(field) if structured else column
+        if structured:  # what was checked when it was written is not checked again for a list
+            conversions.append((field, _parsed))
         if field in resource.refs:
             other = RESOURCES[resource.refs[field]]
             named: Any = other.model
@@ -108,6 +121,11 @@ def _reader(name: str) -> Reader:
             source = source.outerjoin(pointed, pointed.c.id == column)
             columns[ref_name(field)] = pointed.c[other.key or "id"].label(ref_name(field))
     columns.update({field: table.c[field] for field in ("version", "created_at", "updated_at")})
-    conversions: list[tuple[str, Callable[[int], str]]] = [("short_id", lambda row_id: short_id(resource, row_id))]
     conversions += [(each, rfc3339) for each in columns if each.endswith("_at")]
-    return Reader(tuple(columns), tuple(columns.values()), source, tuple(conversions))
+    statement = select(*columns.values()).select_from(source)
+    return Reader(tuple(columns), statement, tuple(conversions))
+
+
+def _parsed(value: Any) -> Any:
+    """Text of JSON, or what a driver has made of it."""
+    return msgspec.json.decode(value) if isinstance(value, str) else value

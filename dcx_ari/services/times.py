@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -10,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 _COMPANY_ZONE = "America/New_York"
 
 
+@lru_cache(maxsize=8192)
 def rfc3339(at_ms: int) -> str:
     """`2026-01-31T09:00:00.000Z` from epoch milliseconds."""
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)

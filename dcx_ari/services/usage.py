@@ -6,7 +6,7 @@ A cap is reached where what is booked and what live calls hold come to its limit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,7 +20,12 @@ from dcx_ari.services.checks import More
 from dcx_ari.services.times import rfc3339, zone_of
 from dcx_ari.store.ledger.models import CapCounter
 
-_BOOKED_AND_HELD = (0, 0)
+Counters = Mapping[tuple[int, str, str, str], tuple[int, int]]
+"""(row id, metric, period, period key) -> booked, held."""
+
+_NOTHING = (0, 0)
+_C: Any = CapCounter.__table__.c  # type: ignore[attr-defined]
+_READ = (_C.scope_id, _C.metric, _C.period, _C.period_key, _C.used, _C.held)
 
 
 class Shown(NamedTuple):
@@ -104,46 +109,51 @@ def together(*parts: More) -> More:
 
 
 async def _usage(session: AsyncSession, kind: Kind, rows: Sequence[Any], now: int) -> Mapping[int, Mapping[str, Any]]:
+    read = [_asked(kind, row) for row in rows]
     company = zone_of(session)
-    zones = {name: zone_named(name) if name else company for name in {row.timezone for row in rows}}
+    zones = {name: zone_named(name) if name else company for name in {values["timezone"] for values in read}}
     keys = {name: period_keys(now, zone) for name, zone in zones.items()}
-    counter: Any = CapCounter.__table__  # type: ignore[attr-defined]
-    c = counter.c
-    wanted = (
-        c.scope == kind.scope,
-        c.scope_id.in_([row.id for row in rows]),
-        c.period_key.in_(sorted({key for each in keys.values() for key in each.values()})),
-    )
-    query = select(c.scope_id, c.metric, c.period, c.period_key, c.used, c.held).where(*wanted)
-    found = (await (await session.connection()).execute(query)).all()
-    counters = {(row[0], row[1], row[2], row[3]): (row[4], row[5]) for row in found}
+    counters = await _counters(session, kind, [values["id"] for values in read], keys.values())
     shown: dict[int, Mapping[str, Any]] = {}
-    for row in rows:
-        used, maxed = _row(kind, row, keys[row.timezone], counters)
+    for values in read:
+        used, maxed = _row(kind, values, keys[values["timezone"]], counters)
+        zone = zones[values["timezone"]]
         by = [
-            {
-                "cap": cap,
-                "used": count,
-                "limit": limit,
-                "resets_at": _moment(resets_at(period, now, zones[row.timezone])),
-            }
+            {"cap": cap, "used": count, "limit": limit, "resets_at": _moment(resets_at(period, now, zone))}
             for cap, count, limit, period in maxed
         ]
-        shown[row.id] = {**used, "maxed_out": bool(by), "maxed_by": by}
+        shown[values["id"]] = {**used, "maxed_out": bool(by), "maxed_by": by}
     return shown
 
 
+def _asked(kind: Kind, row: Any) -> Mapping[str, Any]:
+    """The columns of a row that matter here, whether it is read plain or by the ORM."""
+    if isinstance(row, Mapping):
+        return row
+    names = ("id", "timezone", *(cap.limit for cap in kind.caps), "cap_metric", kind.enforced or "id")
+    return {name: getattr(row, name, "") for name in names}
+
+
+async def _counters(
+    session: AsyncSession, kind: Kind, ids: Sequence[int], keys: Iterable[Mapping[Period, str]]
+) -> Counters:
+    wanted = sorted({key for each in keys for key in each.values()})
+    query = select(*_READ).where(_C.scope == kind.scope, _C.scope_id.in_(ids), _C.period_key.in_(wanted))
+    found = (await (await session.connection()).execute(query)).all()
+    return {(row_id, metric, period, key): (used, held) for row_id, metric, period, key, used, held in found}
+
+
 def _row(
-    kind: Kind, row: Any, keys: Mapping[Period, str], counters: Mapping[tuple[int, str, str, str], tuple[int, int]]
+    kind: Kind, row: Mapping[str, Any], keys: Mapping[Period, str], counters: Counters
 ) -> tuple[dict[str, Any], list[tuple[str, int, int, Period]]]:
     values: dict[str, Any] = {}
     maxed = []
-    own, row_id = getattr(row, "cap_metric", ""), row.id
-    clock_counts = kind.enforced is None or getattr(row, kind.enforced)
+    own, row_id = row.get("cap_metric", ""), row["id"]
+    clock_counts = kind.enforced is None or row[kind.enforced]
     for cap, metric, period, limit_column, used_column in kind.caps:
-        booked, held = counters.get((row_id, metric or own, period, keys[period]), _BOOKED_AND_HELD)
+        booked, held = counters.get((row_id, metric or own, period, keys[period]), _NOTHING)
         values[used_column] = held if period == "concurrent" else booked
-        limit = getattr(row, limit_column)
+        limit = row[limit_column]
         if limit is not None and booked + held >= limit and (clock_counts or period == "concurrent"):
             maxed.append((cap, booked + held, limit, period))
     return values, maxed

@@ -6,7 +6,6 @@ import asyncio
 import tempfile
 from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -70,7 +69,7 @@ def test_maxed_out_is_what_the_engine_says(data: st.DataObject):
         metric = cap.metric or "attempt"
         counters[7, metric, cap.period, keys[cap.period]] = figure
         used[decided.CounterKey(kind.scope, 7, metric, cap.period, keys[cap.period])] = sum(figure)
-    shown = SimpleNamespace(id=7, cap_metric="attempt", **limits)
+    shown = {"id": 7, "cap_metric": "attempt", **limits}
     values, maxed = usage._row(kind, shown, keys, counters)
     said = decided.maxed_out(decided.caps_of(row), used, NOON, NEW_YORK)
     assert sorted((cap, count, limit) for cap, count, limit, _ in maxed) == sorted(
