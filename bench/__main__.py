@@ -1,4 +1,4 @@
-"""Run the bench: `python -m bench [--quick] [--only calls|decision|ledger|flows|csv|api|calllog|recording] [--out FILE]`.
+"""Run the bench: `python -m bench [--quick] [--only PART] [--out FILE]`.
 
 Each part runs as a process of its own, with a time limit, and hands back its section; a part that fails says
 why and the table still comes out. Exit 1 if a part failed or a goal was missed. The full run writes

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 from dcx_ari.api.app import make_app
 from dcx_ari.clock import now_ms
-from dcx_ari.decide.periods import period_keys, zone_of
+from dcx_ari.decide.periods import Period, period_keys, zone_of
 from dcx_ari.services import rows
 from dcx_ari.services.keys import create_key
 from dcx_ari.services.resources import RESOURCES
@@ -82,13 +82,23 @@ async def _fill(database: Database) -> str:
 
 async def _count(database: Database) -> None:
     keys = period_keys(now_ms(), zone_of("America/New_York"))
+    counted: tuple[tuple[str, Period], ...] = (
+        *(("connect", "day"), ("connect", "month")),
+        *(("attempt", "concurrent"), ("convert", "day")),
+    )
     figures = [
         {
-            **{"scope": "buyer", "scope_id": number, "metric": metric, "period": period, "period_key": keys[period]},
-            **{"used": random.randrange(30), "held": 0, "rev": 1},
+            "scope": "buyer",
+            "scope_id": number,
+            "metric": metric,
+            "period": period,
+            "period_key": keys[period],
+            "used": random.randrange(30),
+            "held": 0,
+            "rev": 1,
         }
         for number in range(1, BUYERS + 1)
-        for metric, period in (("connect", "day"), ("connect", "month"), ("attempt", "concurrent"), ("convert", "day"))
+        for metric, period in counted
     ]
     async with database.write_connection() as connection:
         await connection.execute(insert(CapCounter.__table__), figures)  # type: ignore[attr-defined]
