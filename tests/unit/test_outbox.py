@@ -15,12 +15,13 @@ from outbox_kit import CALL, NOON, Outbox, Receiver, receiver
 from dcx_ari.decide.backoff import DELAYS_S
 from dcx_ari.outbox import DISABLE_AFTER_MS, PER_ENDPOINT
 from dcx_ari.services import outbox as people
-from dcx_ari.services import webhooks
+from dcx_ari.services import outbox_check, webhooks
 from dcx_ari.services.errors import Conflict, Invalid, NotFound, UnknownKey
+from dcx_ari.settings import read_settings
 from dcx_ari.store import deliveries
 from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.migrate import migrate
-from dcx_ari.store.models import ConfigVersion
+from dcx_ari.store.models import ConfigVersion, JobRun
 from dcx_ari.store.outbox import MAX_PAYLOAD, TooLarge, put
 
 pytestmark = pytest.mark.unit
@@ -471,3 +472,27 @@ async def test_a_database_that_is_locked_is_waited_for(db: Database, far: Receiv
     await asyncio.wait([running])
     assert len(far.got) == 1
     await impatient.close()
+
+
+# -- the doctor ---------------------------------------------------------------------------------------------
+
+
+async def test_the_doctor_says_what_does_not_go_out(outbox: Outbox, far: Receiver, tmp_path: Path):
+    settings = read_settings({}, home=str(tmp_path))
+    assert [finding.text for finding in await outbox_check.outbox(settings)] == ["everything was delivered"]
+    endpoint, _ = await outbox.endpoint(far.url, "*")
+    far.answers = [web.Response(status=410)]
+    await outbox.tell()
+    await outbox.deliver()
+    outbox.now = 1_000  # long ago
+    async with outbox.database.write() as session:
+        await put(session, "email", {"to": ["a@example.com"], "attachments": []})
+        session.add(JobRun(name="daily summary", ran_at=1, error="ZeroDivisionError: oh"))
+    assert [(finding.state, finding.text) for finding in await outbox_check.outbox(settings)] == [
+        ("warning", "1 mails wait: no SMTP server is set"),
+        ("warning", "1 messages could not be delivered"),
+        ("warning", f"webhook {endpoint} is off: the receiver says that it is gone (410)"),
+        ("wrong", "the job daily summary failed: ZeroDivisionError: oh"),
+    ]
+    with_mail = read_settings({"DCX_SMTP_URL": "smtp://127.0.0.1", "DCX_MAIL_FROM": "a@b.org"}, home=str(tmp_path))
+    assert "wait for more than 5 minutes" in (await outbox_check.outbox(with_mail))[0].text
