@@ -7,7 +7,7 @@ while somebody does, what has changed within a tenth of a second is told in one 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -67,7 +67,8 @@ class LiveCalls:
             else:
                 self._told.clear()
 
-    def _tell(self, looked_at: Any) -> None:
+    def _tell(self, looked_at: Collection[str]) -> None:
+        """A call that has gone is told as removed even if it was never told: a snapshot may have shown it."""
         snapshot = self._snapshot()
         changed = []
         for call_id in looked_at:
@@ -75,9 +76,9 @@ class LiveCalls:
             if call is not None and self._told.get(call_id) != (view := view_of(call, snapshot)):
                 self._told[call_id] = view
                 changed.append(view)
-        removed = [call_id for call_id in self._told if call_id not in self._calls]
+        removed = [call_id for call_id in {**self._told, **dict.fromkeys(looked_at)} if call_id not in self._calls]
         for call_id in removed:
-            del self._told[call_id]
+            self._told.pop(call_id, None)
         if changed or removed:
             self.bus.publish(TOPIC, {"changed": changed, "removed": removed})
 
