@@ -35,12 +35,14 @@ class Listener:
     def seen(self, *fields: str) -> list[tuple[Any, ...]]:
         """These fields of every call told, in order, each once in a row."""
         found: list[tuple[Any, ...]] = []
-        for _, message in self.heard:
-            for call in message.payload["changed"]:
-                values = tuple(call[name] for name in fields)
-                if not found or found[-1] != values:
-                    found.append(values)
+        for _, call in self.changes():
+            values = tuple(call[name] for name in fields)
+            if not found or found[-1] != values:
+                found.append(values)
         return found
+
+    def changes(self) -> list[tuple[float, dict[str, Any]]]:
+        return [(at, each) for at, message in self.heard for each in message.payload["changed"]]
 
     def removed(self) -> list[tuple[float, str]]:
         return [(at, call_id) for at, message in self.heard for call_id in message.payload["removed"]]
@@ -65,34 +67,15 @@ async def test_a_call_from_ringing_to_its_end(tmp_path: Path) -> None:
         assert statuses == ["ringing", "in-progress"]
         names = listener.seen("status", "campaign", "source", "number")
         assert names[-1] == ("in-progress", "Solar", "Radio", "+18005550199")
-        assert ("in-progress", "Acme") in [
-            (each["status"], each["buyers"][0]["name"])
-            for _, message in listener.heard
-            for each in message.payload["changed"]
-            if each["buyers"]
-        ]
+        with_buyer = [(each["status"], each["buyers"][0]["name"]) for _, each in listener.changes() if each["buyers"]]
+        assert {("ringing", "Acme"), ("in-progress", "Acme")} == set(with_buyer)
         ((gone_at, gone),) = listener.removed()
         assert gone == call["id"]
         ended = (call["ended_at"] - x.engine.live.now_ms()) / 1000 + asyncio.get_running_loop().time()
         assert gone_at - ended <= 1.0 + SWEEP_S / 10
-        assert len({connected for (connected,) in listener.seen("connected_at")} - {None}) == 1
-
-
-async def test_the_talk_is_told_within_a_second(tmp_path: Path) -> None:
-    async with exchange(tmp_path) as x:
-        await x.buyer("Acme", Answers(3.0, hangs_up_after=30.0))
-        listener, task = await listening(x)
-        x.call()
-        await x.over()
-        task.cancel()
         (leg,) = await x.query("SELECT bridged_at FROM legs")
         offset = x.engine.live.now_ms() / 1000 - asyncio.get_running_loop().time()
-        talking = [
-            at + offset
-            for at, message in listener.heard
-            for each in message.payload["changed"]
-            if each["connected_at"] is not None
-        ]
+        talking = [at + offset for at, each in listener.changes() if each["connected_at"] is not None]
         assert 0 <= talking[0] - leg["bridged_at"] / 1000 <= 1.0
 
 
@@ -130,5 +113,6 @@ async def test_a_call_that_only_a_snapshot_has_shown_is_removed_too() -> None:
     async with bus.subscribe([TOPIC]) as messages:
         live.touched("gone")
         running = asyncio.create_task(live.run())
-        assert (await anext(messages)).payload == {"changed": [], "removed": ["gone"]}
+        async with asyncio.timeout(30):
+            assert (await anext(messages)).payload == {"changed": [], "removed": ["gone"]}
         running.cancel()
