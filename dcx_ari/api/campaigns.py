@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from dcx_ari.api.context import answer, context, holder, writing
+from dcx_ari.api.idempotency import keep_no_answer
 from dcx_ari.api.routes import Param, Route, declare
 from dcx_ari.api.shapes import TEXT, fields, list_of, nullable
 from dcx_ari.services.campaign_keys import has_keys, make_keys, of_campaigns
@@ -75,6 +76,7 @@ async def _regenerate(request: web.Request) -> web.Response:
     async with writing(request) as session:
         campaign: Any = await find(session, CAMPAIGNS, request.match_info["key"], lock=True)
         made = await make_keys(session, campaign)
+    keep_no_answer(request)
     return answer({"campaign_id": campaign.id, **made})
 
 

@@ -68,8 +68,11 @@ async def _carry_out(request: web.Request, handler: Handler, claimed: Claim) -> 
 
 
 async def _hash(request: web.Request) -> str:
-    """Of what is asked: method, path with query, body."""
+    """Of what is asked: method, path with query, body. The key or session of the asker is in it, so that a body
+    with a password cannot be guessed from its hash.
+    """
     made = hashlib.sha256()
-    for part in (request.method.encode(), request.raw_path.encode(), await request.read()):
+    asker = request.headers.get("Authorization", "").encode()
+    for part in (asker, request.method.encode(), request.raw_path.encode(), await request.read()):
         made.update(len(part).to_bytes(8, "big") + part)
     return made.hexdigest()

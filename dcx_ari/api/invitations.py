@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from dcx_ari.api.bodies import Body, body_as, given, invalid
 from dcx_ari.api.context import answer, context, holder, writing
+from dcx_ari.api.idempotency import keep_no_answer
 from dcx_ari.api.routes import Route, declare
 from dcx_ari.api.users import Email, Line, Password, RoleName, RowRef, User
 from dcx_ari.services import invitations
@@ -127,6 +128,7 @@ async def _invite(request: web.Request) -> web.Response:
     body = given(await body_as(request, Invite))
     async with writing(request) as session:
         row, link = await invitations.invite(session, body, request.app[BASE_URL], giver=holder(request))
+    keep_no_answer(request)
     return answer({**row, "accept_url": link}, 201)
 
 

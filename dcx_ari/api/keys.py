@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from dcx_ari.api.access import GATE
 from dcx_ari.api.bodies import Body, body_as, given
 from dcx_ari.api.context import answer, context, holder, writing
+from dcx_ari.api.idempotency import keep_no_answer
 from dcx_ari.api.routes import Route, declare
 from dcx_ari.services import roles
 from dcx_ari.services.keys import MAX_GRACE_S, change_key, create_key, list_keys, revoke_key, rotate_key
@@ -193,6 +194,7 @@ async def _create(request: web.Request) -> web.Response:
     body = given(await body_as(request, NewKey))
     async with writing(request) as session:
         row, key = await create_key(session, giver=holder(request), strict=True, **body)
+    keep_no_answer(request)
     return answer({**row, "key": key}, 201)
 
 
@@ -209,6 +211,7 @@ async def _rotate(request: web.Request) -> web.Response:
     async with writing(request) as session:
         row, key = await rotate_key(session, request.match_info["key"], body.grace_s, giver=holder(request))
     request.app[GATE].forget()
+    keep_no_answer(request)
     return answer({**row, "key": key})
 
 

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from dcx_ari.api.bodies import Body, body_as, given
 from dcx_ari.api.context import answer, context, writing
+from dcx_ari.api.idempotency import keep_no_answer
 from dcx_ari.api.outbox import LIST_QUERY, Messages, page_of
 from dcx_ari.api.routes import Route, declare
 from dcx_ari.services import webhooks
@@ -149,6 +150,7 @@ async def _create(request: web.Request) -> web.Response:
         row, secret = await webhooks.create(
             session, url, body.events, kind=body.format, description=body.description, secret=body.secret
         )
+    keep_no_answer(request)
     return answer({**row, "secret": secret}, 201, {"Location": f"/api/webhooks/{row['id']}"})
 
 
@@ -183,6 +185,7 @@ async def _rotate(request: web.Request) -> web.Response:
     body = await body_as(request, Rotation, optional=True)
     async with writing(request) as session:
         row, secret = await webhooks.rotate(session, request.match_info["key"], body.grace_s)
+    keep_no_answer(request)
     return answer({**row, "secret": secret})
 
 

@@ -199,3 +199,20 @@ async def test_other_methods_take_no_notice(client: Client):
     for vertical in ("A", "B"):
         response = await client.patch("/api/campaigns/C", json={"vertical": vertical}, headers=KEY)
         assert (await response.json())["vertical"] == vertical
+
+
+async def test_keys_that_are_shown_once_are_not_written_down(client: Client, db: Database):
+    await client.post("/api/campaigns", json=BODY)
+    for path, body in (
+        ("/api/api-keys", {"name": "robot", "role": "viewer"}),
+        ("/api/api-keys/robot/rotate", {}),
+        ("/api/campaigns/C/regenerate-keys", {}),
+        ("/api/webhooks", {"url": "https://1.1.1.1/hook", "events": ["call.completed"]}),
+        ("/api/team-members/invite", {"email": "ann@example.com", "role": "viewer"}),
+    ):
+        response = await client.post(path, json=body, headers={"Idempotency-Key": path})
+        assert response.status in (200, 201), (path, await response.text())
+        async with db.read() as session:
+            kept = await session.get(IdempotencyKey, ("key:1", path))
+        assert kept is not None
+        assert (kept.state, kept.body) == ("answered", None), path
