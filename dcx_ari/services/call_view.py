@@ -21,7 +21,8 @@ from dcx_ari.store.models.calls import Call
 _INSIDE = frozenset(
     {
         *("worker", "node_id", "channel_id", "stage", "stage_data", "facts", "decision", "config_version"),
-        *("postback_key", "sip_call_id", "headers", "cost_cents", "flow_id", "flow", "flow_version", "notes"),
+        *("postback_key", "sip_call_id", "headers", "cost_cents", "flow_id", "flow", "flow_version"),
+        *("flow_path", "notes"),
         *("legal_hold", "contact", "callbacks", "events", "money", "tags"),
     }
 )
