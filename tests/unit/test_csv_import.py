@@ -262,16 +262,16 @@ async def test_a_change_by_somebody_else_meanwhile_is_not_lost(db: Database, mon
         await add(db, "buyers", name="New", endpoint_value="+15551230001", notes="somebody's")
         async with db.write() as other:
             row = (await other.exec(select(Buyer).where(col(Buyer.name) == "Buyer A"))).one()
-            row.notes, row.version = "somebody's", row.version + 1
+            row.notes, row.weight, row.version = "somebody's", 3, row.version + 1
         return batch
 
     monkeypatch.setattr(importing.Preparer, "prepare", slow)
-    report = await load(db, "name,tier,endpoint_value\nBuyer A,7,+15551234567\nNew,8,+15551230001\n")
+    report = await load(db, "name,tier,weight,endpoint_value\nBuyer A,7,100,+15551234567\nNew,8,,+15551230001\n")
     assert counts(report) == (0, 2, 0, 0)
-    assert await rows_of(db, "buyers", "name", "tier", "notes") == [
-        ("Buyer A", 7, "somebody's"),
-        ("Buyer B", 1, ""),
-        ("New", 8, "somebody's"),
+    assert await rows_of(db, "buyers", "name", "tier", "weight", "notes") == [
+        ("Buyer A", 7, 100, "somebody's"),
+        ("Buyer B", 1, 50, ""),
+        ("New", 8, 100, "somebody's"),
     ]
 
 
