@@ -173,7 +173,7 @@ async def test_a_numbers_key_gives_out_free_numbers_within_the_limit(client: Cli
     _, source = await told(client, "POST", "/api/traffic-sources", json={"name": "Ads", "number_limit": 1})
     _, listed = await told(client, "GET", "/api/posting/numbers", key)
     assert listed["data"] == [{"phone_number": A, "free": True}, {"phone_number": B, "free": True}]
-    wanted = {"traffic_source": source["id"]}
+    wanted = {"traffic_source": source["short_id"]}
     assert await told(client, "POST", "/api/posting/numbers", key, json=wanted | {"number": C}) == (
         409,
         {"error": {"field": "number", "rule": f"{C} is not free", "message": f"number: {C} is not free"}},

@@ -119,7 +119,7 @@ REFUSED = [
     ("trunks", {"host": "a.example", "port": 0}, "port", "at least 1"),
     ("suppressions", {"phone_number": A, "list_type": "buyer_suppression"}, "buyer_id", "goes with"),
     ("sources", {"payout": {"model": "share"}}, "payout", "needs share_bp"),
-    ("sources", {"email": "nobody"}, "email", "must match"),
+    ("sources", {"email": "nobody"}, "email", "must be an e-mail address"),
     ("campaigns", {"fallbacks": [{"kind": "forward", "value": "x"}]}, "fallbacks.0", "E.164"),
 ]
 
