@@ -28,6 +28,7 @@ PARTS = {
     "csv": "CSV",
     "api": "API",
     "calllog": "Call log",
+    "reports": "Reports",
     "recording": "Recording",
 }
 LIMIT_S = {
@@ -38,6 +39,7 @@ LIMIT_S = {
     "csv": 600,
     "api": 120,
     "calllog": 600,
+    "reports": 600,
     "recording": 180,
 }
 RESULTS = Path(__file__).with_name("results.md")

@@ -92,13 +92,13 @@ async def _case(
     opened: Database, plain: sqlite3.Connection, name: str, filters: dict[str, list[str]], where: str, rounds: int
 ) -> list[Row]:
     query = Query(filters, limit=50)
-    page = await _timed(rounds, lambda: _page(opened, query))
-    total = await _timed(rounds, lambda: _total(opened, query))
+    page = await timed(rounds, lambda: _page(opened, query))
+    total = await timed(rounds, lambda: _total(opened, query))
     page_sql = f"SELECT {_COLUMNS} FROM calls {{}} WHERE {where} ORDER BY started_at DESC, id DESC LIMIT 51"  # noqa: S608
     count_sql = f"SELECT COUNT(*) FROM calls WHERE {where}"  # noqa: S608
-    by_hand = _timed_plain(rounds, plain, page_sql.format(""))
-    bare = _timed_plain(max(3, rounds // 5), plain, page_sql.format("NOT INDEXED"))
-    counted = _timed_plain(max(3, rounds // 5), plain, count_sql)
+    by_hand = timed_plain(rounds, plain, page_sql.format(""))
+    bare = timed_plain(max(3, rounds // 5), plain, page_sql.format("NOT INDEXED"))
+    counted = timed_plain(max(3, rounds // 5), plain, count_sql)
     return [
         Row(
             name,
@@ -126,7 +126,7 @@ async def _total(opened: Database, query: Query) -> None:
         await count_calls(session, query)
 
 
-async def _timed(rounds: int, work: Callable[[], Any]) -> float:
+async def timed(rounds: int, work: Callable[[], Any]) -> float:
     """Median in ms, after one turn that does not count."""
     await work()
     taken = []
@@ -137,7 +137,7 @@ async def _timed(rounds: int, work: Callable[[], Any]) -> float:
     return statistics.median(taken)
 
 
-def _timed_plain(rounds: int, plain: sqlite3.Connection, sql: str) -> float:
+def timed_plain(rounds: int, plain: sqlite3.Connection, sql: str) -> float:
     plain.execute(sql).fetchall()
     taken = []
     for _ in range(rounds):
