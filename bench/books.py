@@ -4,8 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from dcx_ari.store.ledger.sqlite import SqliteConnection
 from dcx_ari.store.ledger.verify import differences
-from dcx_ari.store.ledger.writer import SqliteConnection
 
 CONVERTS_FROM_MS = 1000  # the talk after which every call of the seeded exchange is sold
 

@@ -24,6 +24,7 @@ from dcx_ari.store.snapshot import Loaded, config_version, load
 log = logging.getLogger(__name__)
 
 _WATCH_S = 0.25
+_PATIENCE_S = 0.5  # what a call waits at most for a database elsewhere to say whether anything has changed
 
 Changed = Callable[[], Awaitable[None]]
 
@@ -82,7 +83,7 @@ class Configuration:
 
     async def fresh(self) -> None:
         """Make sure that changes committed before now are in the snapshot."""
-        if self._version_at_a_glance() not in (None, self.snapshot.version):
+        if await self._version() not in (None, self.snapshot.version):
             await self.load()
             if self._changed is not None:  # a trunk that is new to us is new to Asterisk too
                 await self._changed()
@@ -105,16 +106,32 @@ class Configuration:
                 log.warning("the configuration cannot be read: %s", error)
             await asyncio.sleep(_WATCH_S)
 
+    async def _version(self) -> int | None:
+        """The version for a call that begins. None: it cannot be read now, and what is loaded has to do."""
+        version = self._version_at_a_glance()
+        if version is None and not self._is_file:
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    return await config_version(self._database)
+            except (StoreError, TimeoutError) as error:
+                log.warning("a call begins with the configuration as it was: %s", error or "no answer")
+        return version
+
+    @property
+    def _is_file(self) -> bool:
+        url = self._database.engine.url
+        return url.drivername.startswith("sqlite") and bool(url.database)
+
     def _version_at_a_glance(self) -> int | None:
         """The version, read on the event loop: with SQLite in WAL mode it waits for nobody and takes
         microseconds, where a hop to a thread and back takes a fraction of a millisecond. None: ask properly.
         """
-        url = self._database.engine.url
-        if not url.drivername.startswith("sqlite") or not url.database:
+        if not self._is_file:
             return None
         try:
             if self._glance is None:
-                self._glance = sqlite3.connect(f"file:{url.database}?mode=ro", uri=True, timeout=0.0)
+                path = self._database.engine.url.database
+                self._glance = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.0)
             row = self._glance.execute("SELECT version FROM config_version").fetchone()
         except sqlite3.Error:
             self.close()

@@ -2,7 +2,8 @@
 
 SQLite runs in WAL mode with foreign keys on. A writing transaction says BEGIN IMMEDIATE: one that starts by
 reading and then writes would be refused at once (SQLITE_BUSY_SNAPSHOT), whatever the busy timeout, if another
-process committed in between. See https://www.sqlite.org/isolation.html and lang_transaction.html.
+process committed in between. See https://www.sqlite.org/isolation.html and lang_transaction.html. On PostgreSQL a
+writing transaction takes an advisory lock, see `postgres.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from dcx_ari.store import postgres
 from dcx_ari.store.errors import StoreError, translate
 
 Session = AsyncSession
@@ -65,12 +67,15 @@ def create_engine(url: str | URL, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, poo
         options["connect_args"] = {"timeout": busy_timeout_ms / 1000}
     else:
         options["pool_pre_ping"] = True
+        options["async_creator"] = lambda: postgres.connect(parsed, busy_timeout_ms)
     try:
         engine = create_async_engine(parsed, **options)
     except ModuleNotFoundError as error:
         raise StoreError(f"database url: {error.name} is not installed: pip install 'dcx-ari[postgres]'") from None
     if parsed.drivername.startswith("sqlite"):
         _prepare_sqlite(engine)
+    else:
+        _prepare_postgres(engine)
     return engine
 
 
@@ -93,6 +98,13 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+def _prepare_postgres(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("dcx_write", False):
+            connection.exec_driver_sql(postgres.lock(postgres.SESSIONS))
+
+
 @dataclass(frozen=True)
 class Database:
     """Transactions on one database. `read()` and `write()` give a session; all errors are StoreError."""
@@ -103,22 +115,26 @@ class Database:
     """What every session carries in `session.info`, such as who acts."""
     told: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a transaction of this process has committed rows for the outbox."""
+    _reader: AsyncEngine = field(init=False)
     _writer: AsyncEngine = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "where", self.where or describe(self.engine.url))
+        # PostgreSQL shows each statement the newest rows unless told otherwise; SQLite keeps to one view anyhow.
+        one_view = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        object.__setattr__(self, "_reader", self.engine.execution_options(**one_view))
         object.__setattr__(self, "_writer", self.engine.execution_options(dcx_write=True))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """One consistent view of the database; rolled back at the end."""
         with self.translated():
-            async with AsyncSession(self.engine, expire_on_commit=False, info=dict(self.info)) as session:
+            async with AsyncSession(self._reader, expire_on_commit=False, info=dict(self.info)) as session:
                 yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        """One transaction, with SQLite's write lock from the start; committed at the end or not at all."""
+        """One transaction, with the write lock from the start; committed at the end or not at all."""
         with self.translated():
             made = AsyncSession(self._writer, expire_on_commit=False, info=dict(self.info))
             async with made as session, session.begin():
@@ -131,7 +147,7 @@ class Database:
     async def read_connection(self) -> AsyncIterator[AsyncConnection]:
         """As `read()`, without an ORM session: for hot paths and for SQL of one's own."""
         with self.translated():
-            async with self.engine.connect() as connection:
+            async with self._reader.connect() as connection:
                 yield connection
 
     @asynccontextmanager

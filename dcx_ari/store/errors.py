@@ -16,6 +16,10 @@ class StoreError(Exception):
         self.retry = retry
 
 
+class StatementRefused(Exception):
+    """A statement that the database will never take, whenever it is tried: always a fault of ours."""
+
+
 # What SQLite says (lower case) -> what to tell a person. The texts are those of sqlite3_errstr().
 _SQLITE = (
     (
@@ -37,6 +41,30 @@ _SQLITE = (
 )
 
 
+# SQLSTATE, or its class of two characters -> the same for PostgreSQL.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_POSTGRES = (
+    ("55P03", "is locked by another process: wait for it to finish or stop it, then try again", True),
+    ("40", "was busy with two transactions that waited for each other: try again", True),
+    ("25006", "is not writable: it is a standby, or set to read only", False),
+    ("25P03", "gave up a transaction that stood still for too long", True),
+    ("28", "refuses this user or password: check DCX_DATABASE_URL", False),
+    ("3D000", "does not exist on that server: create it (createdb), or name another DCX_DATABASE_URL", False),
+    ("42501", "does not let this user do that: grant the rights, or make the user the database's owner", False),
+    ("42P01", "has no tables yet or is incomplete: run `dcx up` or any `dcx` command to migrate it", False),
+    ("53100", "has no room to grow: free some disk space, then try again", True),
+    ("53300", "has no connection left: raise max_connections, or run fewer processes", True),
+    ("53", "lacks memory or another resource", True),
+    ("57014", "took too long", True),
+    ("57P", "is shutting down or starting up", True),
+    ("58", "cannot read or write its files: check that server's disk and log", True),
+    ("08", "does not answer: the connection was lost", True),
+    ("XX", "reports damage or a fault of its own: look into that server's log", False),
+)
+_LOST = ("connection is closed", "connection was closed", "connection has been", "underlying connection")
+_PASSING = ("42P01", "42501", "40", "57014")  # about one statement, not about all that is asked now
+
+
 def translate(error: BaseException, where: str) -> StoreError | None:
     """The StoreError for a driver's error, or None if the error is not about the database being unusable.
 
@@ -46,12 +74,31 @@ def translate(error: BaseException, where: str) -> StoreError | None:
         return _from_os(error, where)
     cause = error.orig if isinstance(error, DBAPIError) else error
     text = str(cause).lower()
+    if (found := _from_postgres(cause)) is not None:
+        return StoreError(f"database {where} {found[1]}", retry=found[2])
     if isinstance(cause, sqlite3.Error) or "sqlite" in type(cause).__module__:
         for needle, advice, retry in _SQLITE:
             if needle in text:
                 return StoreError(f"database {where} {advice}", retry=retry)
     if isinstance(error, (OperationalError, InterfaceError)):
         return StoreError(f"database {where} does not answer: {_first_line(text)}", retry=True)
+    return None
+
+
+def postgres_is_down(error: BaseException) -> bool:
+    """Whether PostgreSQL refuses whatever is asked now: away, full, locked, read only."""
+    found = _from_postgres(error)
+    return isinstance(error, OSError) or (found is not None and found[0] not in _PASSING)
+
+
+def _from_postgres(error: BaseException | None) -> tuple[str, str, bool] | None:
+    """The row of `_POSTGRES` for an error of asyncpg or of SQLAlchemy's adapter of it, by what it carries."""
+    state = getattr(error, "sqlstate", None)
+    if isinstance(state, str):
+        return next((row for row in _POSTGRES if state.startswith(row[0])), None)
+    text = str(error).lower()
+    if "asyncpg" in f"{type(error).__module__} {type(error)}" and any(word in text for word in _LOST):
+        return "08", "does not answer: the connection was lost", True
     return None
 
 

@@ -11,16 +11,17 @@ import asyncio
 import json
 import logging
 import secrets
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from dcx_ari.call.leg import Leg
 from dcx_ari.call.ports import Inbound
 from dcx_ari.call.tasks import Spawner
+from dcx_ari.decide.cities import city_of
 from dcx_ari.decide.local_time import local_time
-from dcx_ari.store.errors import StoreError
+from dcx_ari.store.errors import StatementRefused, StoreError
 from dcx_ari.store.news import CallNews
 
 log = logging.getLogger(__name__)
@@ -59,10 +60,18 @@ _JSON_COLUMNS = frozenset({"stage_data", "tags", "headers", "decision", "pauses"
 class Journal:
     """Implements the `Journal` port over `commit`, which runs statements in one transaction."""
 
-    def __init__(self, commit: Commit, worker: str, zone: ZoneInfo | None = None, news: CallNews | None = None) -> None:
+    def __init__(
+        self,
+        commit: Commit,
+        worker: str,
+        zone: ZoneInfo | None = None,
+        news: CallNews | None = None,
+        cities: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """`zone` is the company's: calls keep the time of their arrival on its clock (None: UTC). `news` finds in what
-        is posted here what is to be told to the outside (None: nothing is).
+        is posted here what is to be told to the outside (None: nothing is). `cities`: see `decide.cities`.
         """
+        self._cities = cities
         self.news = news or CallNews(lambda: (), lambda: 0)
         self._commit = commit
         self._zone = zone or ZoneInfo("UTC")
@@ -95,6 +104,7 @@ class Journal:
             "dialled": inbound.dialled,
             "caller": inbound.caller,
             "caller_name": inbound.caller_name,
+            "caller_city": city_of(self._cities, inbound.caller),
             "headers": json.dumps(dict(inbound.headers)),
             "sip_call_id": inbound.headers.get("call-id"),
             "test": inbound.test,
@@ -197,7 +207,7 @@ class Journal:
         error = await self._write(batch)
         if error is not None:
             log.error("call records could not be written, will try again: %s", error)
-            self._unwritten = [*batch, *self._unwritten][-_KEEP_STATEMENTS:]
+            self._unwritten = [*map(_again, batch), *self._unwritten][-_KEEP_STATEMENTS:]
             self._posted(_RETRY_S)
         return error
 
@@ -208,7 +218,7 @@ class Journal:
             self.news.committed()
         except StoreError as error:
             return error
-        except sqlite3.Error as error:
+        except StatementRefused as error:
             if len(batch) == 1:
                 self.refused += 1
                 log.error("a statement for %d rows was refused and is given up: %s", len(batch[0][1]), error)
@@ -225,6 +235,13 @@ class Journal:
         shared = [(_SHARED, texts)] if texts else []
         others, self._others = self._others, []
         return [*shared, *_statements(*taken), *self.news.take(), *others]
+
+
+def _again(statement: Statement) -> Statement:
+    """For a commit whose answer was lost with the connection: the rows may be there already."""
+    sql, rows = statement
+    plain = sql.startswith("INSERT") and "ON CONFLICT" not in sql
+    return (f"{sql} ON CONFLICT DO NOTHING" if plain else sql), rows
 
 
 def _plain(name: str, value: Any) -> Any:

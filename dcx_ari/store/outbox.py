@@ -31,7 +31,7 @@ _COLUMNS = (
 )
 _INSERT = (
     f"INSERT INTO outbox ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 — ours
-    "ON CONFLICT (dedupe_key) DO NOTHING"
+    "ON CONFLICT DO NOTHING"  # on the id too: tried again after a commit whose answer was lost
 )
 _KINDS: Mapping[str, OutboxKind] = {"standard": "webhook", "slack": "slack", "email": "email"}
 TOLD = "outbox"

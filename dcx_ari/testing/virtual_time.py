@@ -8,8 +8,8 @@ outstanding, so a query that takes 3 ms of real time takes none on this clock an
 
 - executor jobs (`run_in_executor`, `asyncio.to_thread`, name look-ups) are counted;
 - libraries that run a thread of their own and resolve futures through `call_soon_threadsafe`: every future
-  that a module of `OUTSIDE_MODULES` (aiosqlite and what hands it work, the ledger's writer) creates is counted
-  until it is done;
+  that a module of `OUTSIDE_MODULES` (aiosqlite and what hands it work, the ledger's writer) or `OUTSIDE_PACKAGES`
+  (asyncpg) creates is counted until it is done;
 - anything else (a subprocess): `with loop.outside("ffmpeg"): …`.
 
 Sockets: data sent over loopback within this process can be read at once, so servers and clients under test
@@ -32,6 +32,7 @@ T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 OUTSIDE_MODULES = ("aiosqlite.core", "sqlalchemy.dialects.sqlite.aiosqlite", "dcx_ari.store.ledger.writer")
+OUTSIDE_PACKAGES = ("asyncpg.",)  # what a server in another process has been asked
 A_MONDAY = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)  # 10:00 in New York, before the change to summer time
 
 
@@ -66,7 +67,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def create_future(self) -> asyncio.Future[Any]:
         future = super().create_future()
         owner = sys._getframe(1).f_globals.get("__name__", "")
-        if owner in OUTSIDE_MODULES:
+        if owner in OUTSIDE_MODULES or owner.startswith(OUTSIDE_PACKAGES):
             self._hold(future, owner)
         return future
 

@@ -17,9 +17,10 @@ from dcx_ari.store.ledger.memory import Memory
 from dcx_ari.store.ledger.money import Convert
 from dcx_ari.store.ledger.reserve import Reserve
 from dcx_ari.store.ledger.settle import CommitConnect, Release, ReleaseExpired, ReleaseOrphans, Settle
+from dcx_ari.store.ledger.sqlite import SqliteConnection
 from dcx_ari.store.ledger.tx import Tx
 from dcx_ari.store.ledger.verify import differences
-from dcx_ari.store.ledger.writer import Request, SqliteConnection
+from dcx_ari.store.ledger.writer import Request
 
 pytestmark = pytest.mark.unit
 

@@ -1,17 +1,16 @@
 """The ledger as the rest of the engine sees it: coroutines over one writing thread and one reading thread."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from sqlalchemy.engine import make_url
-
 from dcx_ari.decide.caps import CounterKey, Hold, Outcome
+from dcx_ari.store.db import parse_url
 from dcx_ari.store.errors import StoreError, translate
 from dcx_ari.store.ledger import usage, verify
+from dcx_ari.store.ledger.connections import LedgerConnection, LedgerDatabase
 from dcx_ari.store.ledger.mirror import Mirror
 from dcx_ari.store.ledger.money import Adjust, Book, CloseCall, Convert, Correct
 from dcx_ari.store.ledger.reserve import Reserve
@@ -26,9 +25,10 @@ from dcx_ari.store.ledger.settle import (
     ReleaseOthers,
     Settle,
 )
+from dcx_ari.store.ledger.sqlite import SqliteLedger
 from dcx_ari.store.ledger.tx import Connection
 from dcx_ari.store.ledger.types import Adjusted, Converted, Difference, Figure, Money, Refused, Reserved, Spacing, Sums
-from dcx_ari.store.ledger.writer import Request, SqliteConnection, Writer, connect
+from dcx_ari.store.ledger.writer import Request, Writer
 
 BUSY_TIMEOUT_MS = 5_000
 T = TypeVar("T")
@@ -54,15 +54,16 @@ class Ledger:
         clock: Callable[[], int] = wall_clock,
         busy_timeout_ms: int = BUSY_TIMEOUT_MS,
     ) -> None:
+        """`path` is that of a SQLite file, or a PostgreSQL URL."""
         self.path = path
         self.worker = worker
         self._clock = clock
-        self._timeout_s = busy_timeout_ms / 1000
-        self._writer = Writer(path, busy_timeout_ms)
+        self._database = _database(path, busy_timeout_ms / 1000)
+        self._writer = Writer(self._database)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="dcx-ledger-read")
-        self._read_db: sqlite3.Connection | None = None
+        self._read_db: LedgerConnection | None = None
         self._mirror = Mirror()
-        self._mirror_db: sqlite3.Connection | None = None
+        self._mirror_db: LedgerConnection | None = None
         self._loading = asyncio.Lock()
 
     async def submit(self, request: Request[T]) -> T:
@@ -190,10 +191,15 @@ class Ledger:
         figures may be older than the reservation that follows; `reserve` is what decides.
         """
         if not self._mirror.loaded:
+            now = self._clock()
             async with self._loading:
                 if not self._mirror.loaded:
-                    await self._read(lambda db: self._mirror.load(db, self._clock()))
-        self._refresh()
+                    self._mirror.start(await self._read(lambda db: self._mirror.current(db, now)), now)
+        if self._database.reads_at_once:
+            self._refresh()
+        else:
+            # One reading thread: answers come in the order of the questions, and none is older than the one before.
+            self._mirror.take(await self._read(self._mirror.changed), self._clock())
         return self._mirror.counters
 
     async def figures(self, scopes: Iterable[tuple[str, int]], period_keys: Iterable[str]) -> dict[CounterKey, Figure]:
@@ -214,7 +220,10 @@ class Ledger:
     async def close(self) -> None:
         """Finish what was asked and close the connections."""
         await self._writer.close()
-        await asyncio.to_thread(self._reader.shutdown)
+        await asyncio.to_thread(self._close_reading)
+
+    def _close_reading(self) -> None:
+        self._reader.shutdown()
         for db in (self._read_db, self._mirror_db):
             if db is not None:
                 db.close()
@@ -225,37 +234,64 @@ class Ledger:
 
     def _read_now(self, query: Callable[[Connection], T]) -> T:
         try:
-            if self._read_db is None:
-                self._read_db = connect(self.path, self._timeout_s, read_only=True)
-            return query(SqliteConnection(self._read_db))
-        except sqlite3.Error as error:
-            raise translate(error, self.path) or error from error
+            return self._read_on(query)
+        except self._database.errors as error:
+            raise self._told(error) from error
+
+    def _read_on(self, query: Callable[[Connection], T]) -> T:
+        """A connection that was lost since it was used last is no reason to fail: once, another is made."""
+        kept = self._read_db is not None
+        try:
+            self._read_db = self._read_db or self._database.connect(read_only=True)
+            return query(self._read_db)
+        except self._database.errors:
+            if self._read_db is None or not self._read_db.lost:
+                raise
+            self._read_db.close()
+            self._read_db = None
+            if not kept:
+                raise
+        return self._read_on(query)
 
     def _refresh(self) -> None:
         # On the event loop, with a connection of its own: in WAL mode a reader waits for nobody, and the few
         # rows are in the page cache; a hop to a thread and back costs more than the read.
         try:
-            if self._mirror_db is None:
-                self._mirror_db = connect(self.path, self._timeout_s, read_only=True)
-            self._mirror.refresh(SqliteConnection(self._mirror_db), self._clock())
-        except sqlite3.Error as error:
-            raise translate(error, self.path) or error from error
+            self._mirror_db = self._mirror_db or self._database.connect(read_only=True)
+            self._mirror.take(self._mirror.changed(self._mirror_db), self._clock())
+        except self._database.errors as error:
+            raise self._told(error) from error
 
     def _verify(self) -> list[Difference]:
         try:
-            db = connect(self.path, self._timeout_s, read_only=True)
+            db = self._database.connect(read_only=True)
             try:
-                db.execute("BEGIN")  # one view of the tables for all queries
-                return list(verify.differences(SqliteConnection(db)))
+                db.begin_reading()  # one view of the tables for all queries
+                return list(verify.differences(db))
             finally:
                 db.close()
-        except sqlite3.Error as error:
-            raise translate(error, self.path) or error from error
+        except self._database.errors as error:
+            raise self._told(error) from error
+
+    def _told(self, error: Exception) -> Exception:
+        return translate(error, self._database.where) or error
+
+
+def _database(where: str, timeout_s: float) -> LedgerDatabase:
+    if not where.startswith("postgres"):
+        return SqliteLedger(where, timeout_s)
+    try:
+        from dcx_ari.store.ledger.pg import PgLedger  # asyncpg is installed by those who want it
+    except ModuleNotFoundError:
+        raise StoreError("database url: asyncpg is not installed: pip install 'dcx-ari[postgres]'") from None
+    return PgLedger(parse_url(where), timeout_s)
 
 
 def open_ledger(url: str, *, worker: str = "dcx-0", clock: Callable[[], int] = wall_clock) -> Ledger:
-    """The ledger of a database URL. Raises StoreError for anything but a SQLite file."""
-    parsed = make_url(url)
-    if not parsed.drivername.startswith("sqlite") or parsed.database in (None, "", ":memory:"):
-        raise StoreError("the ledger needs a SQLite file")
+    """The ledger of a database URL. Raises StoreError for one that cannot work."""
+    parsed = parse_url(url)
+    if not parsed.drivername.startswith("sqlite"):
+        return Ledger(parsed.render_as_string(hide_password=False), worker=worker, clock=clock)
+    if parsed.database in (None, "", ":memory:"):
+        raise StoreError("the ledger needs a SQLite file, or PostgreSQL")
     return Ledger(str(parsed.database), worker=worker, clock=clock)

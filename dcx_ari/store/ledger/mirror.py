@@ -5,7 +5,7 @@ changed since the last decision some 50 µs. Each ledger transaction of any proc
 with the next `rev`, so `rev > seen` is exactly what is new, by whichever process.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from sys import intern
 from typing import Any
@@ -20,6 +20,8 @@ _CURRENT = (
     "OR period_key >= ? OR (period = 'month' AND period_key >= ?)"
 )
 KEEP = timedelta(days=3)
+
+Rows = Sequence[tuple[Any, ...]]
 
 
 class Mirror:
@@ -36,26 +38,31 @@ class Mirror:
     def loaded(self) -> bool:
         return self._day != ""
 
-    def load(self, connection: Connection, now: int) -> None:
-        """Read every counter of a period not long over. `now` is epoch ms."""
+    def current(self, connection: Connection, now: int) -> Rows:
+        """Every counter of a period not long over. `now` is epoch ms."""
         cutoff = _cutoff(now)
-        self._take(connection.rows(_CURRENT, (cutoff, cutoff[:7])))
-        self._day = cutoff
+        return connection.rows(_CURRENT, (cutoff, cutoff[:7]))
 
-    def refresh(self, connection: Connection, now: int) -> None:
-        """Read what changed since the last time."""
-        self._take(connection.rows(_CHANGED, (self._rev,)))
-        cutoff = _cutoff(now)
-        if cutoff != self._day:
-            self._day = cutoff
-            self.counters = {key: n for key, n in self.counters.items() if not _is_over(key, cutoff)}
+    def changed(self, connection: Connection) -> Rows:
+        """What changed since the last `take`."""
+        return connection.rows(_CHANGED, (self._rev,))
 
-    def _take(self, rows: Iterable[tuple[Any, ...]]) -> None:
+    def start(self, rows: Rows, now: int) -> None:
+        """Begin with what `current` found."""
+        self._day = _cutoff(now)
+        self.take(rows, now)
+
+    def take(self, rows: Rows, now: int) -> None:
+        """Bring `counters` up to date with what was read; on the event loop, so that it never changes in a decision."""
         for scope, scope_id, metric, period, period_key, total, rev in rows:
             key = CounterKey(intern(scope), scope_id, intern(metric), intern(period), intern(period_key))
             self.counters[key] = total
             if rev > self._rev:
                 self._rev = rev
+        cutoff = _cutoff(now)
+        if cutoff != self._day:
+            self._day = cutoff
+            self.counters = {key: n for key, n in self.counters.items() if not _is_over(key, cutoff)}
 
 
 def _cutoff(now: int) -> str:

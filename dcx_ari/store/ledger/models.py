@@ -139,7 +139,13 @@ def append_only_ddl(dialect: str) -> list[str]:
     ]
 
 
+TURNS = "CREATE SEQUENCE ledger_turns"
+"""PostgreSQL only: counts the ledger's transactions; see `pg.PgConnection.begin`."""
+
+
 def _guard_on_create() -> None:
+    turns = DDL(TURNS).execute_if(dialect="postgresql")  # type: ignore[no-untyped-call]
+    event.listen(SQLModel.metadata.tables["cap_counters"], "after_create", turns)
     for dialect in ("sqlite", "postgresql"):
         for statement in append_only_ddl(dialect):
             table = next((t for t in APPEND_ONLY if f"ON {t} " in statement), APPEND_ONLY[0])

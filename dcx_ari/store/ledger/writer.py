@@ -1,58 +1,33 @@
-"""The one thread of a process that writes the ledger on SQLite.
+"""The one thread of a process that writes the ledger.
 
-All requests waiting when the thread is free share one `BEGIN IMMEDIATE` … `COMMIT` (group commit), in the
+All requests waiting when the thread is free share one transaction under the write lock (group commit), in the
 order they were made. Nothing is answered before its commit. A request that fails does so alone: the batch
 is rolled back and its requests are run again one by one.
 """
 
 import asyncio
 import queue
-import random
-import sqlite3
 import threading
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote
 
-from dcx_ari.store.errors import StoreError, translate
+from dcx_ari.store.errors import StatementRefused, StoreError, translate
+from dcx_ari.store.ledger.connections import LedgerConnection, LedgerDatabase
 from dcx_ari.store.ledger.memory import Memory
-from dcx_ari.store.ledger.tx import Params, Tx
+from dcx_ari.store.ledger.tx import Tx
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
 MAX_BATCH = 256
-_DOWN = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_NOTADB,
-}
+_TRIES = 3  # of a transaction that a deadlock undid
 
 
 class Request(Protocol[T_co]):
     """Something to do in a transaction. `apply` checks before it changes anything."""
 
     def apply(self, tx: Tx) -> T_co: ...
-
-
-class SqliteConnection:
-    """`tx.Connection` on sqlite3."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.db = db
-
-    def rows(self, sql: str, params: Params) -> list[tuple[Any, ...]]:
-        return self.db.execute(sql, params).fetchall()
-
-    def many(self, sql: str, params: Iterable[Params]) -> None:
-        self.db.executemany(sql, params)
 
 
 @dataclass(slots=True)
@@ -75,14 +50,12 @@ class _Job:
 class Writer:
     """Owns the thread and its connection. `submit` may be called from any number of tasks."""
 
-    def __init__(self, path: str, busy_timeout_ms: int) -> None:
-        self._path = path
-        self._busy_timeout_s = busy_timeout_ms / 1000
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="dcx-ledger", daemon=True)
         self._closed = False
         self._memory = Memory()
-        self._version = -1
         self._thread.start()
 
     async def submit(self, request: Request[T]) -> T:
@@ -107,24 +80,24 @@ class Writer:
             await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        db: sqlite3.Connection | None = None
+        connection: LedgerConnection | None = None
         ending = False
         while not ending:
             jobs, ending = self._take()
             try:
-                db = db or self._open()
-            except sqlite3.Error as error:
-                _fail(jobs, error, self._path)
+                if connection is None:
+                    self._memory.forget()
+                    connection = self._database.connect()
+            except Exception as error:  # a boundary, as in `_serve`
+                self._fail(jobs, error)
             else:
-                self._serve(db, jobs)
+                self._serve(connection, jobs)
+                if connection.lost:
+                    connection.close()
+                    connection = None
             _deliver(jobs)
-        if db is not None:
-            db.close()
-
-    def _open(self) -> sqlite3.Connection:
-        db = connect(self._path, self._busy_timeout_s)
-        db.execute("PRAGMA busy_timeout = 0")  # only BEGIN ever waits, see `begin`
-        return db
+        if connection is not None:
+            connection.close()
 
     def _take(self) -> tuple[list[_Job], bool]:
         jobs: list[_Job] = []
@@ -136,48 +109,51 @@ class Writer:
             job = self._queue.get()
         return jobs, True
 
-    def _serve(self, db: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
+    def _serve(self, connection: LedgerConnection, jobs: Sequence[_Job]) -> None:
         try:
-            self._transact(db, jobs)
+            self._transact(connection, jobs)
         except Exception as error:  # a boundary: whatever it is belongs to the one who asked
-            if len(jobs) == 1 or _is_down(error):
-                _fail(jobs, error, self._path)
+            if len(jobs) == 1 or connection.lost or self._database.is_down(error):
+                self._fail(jobs, error)
             else:
                 for job in jobs:
-                    self._serve(db, [job])
+                    self._serve(connection, [job])
 
-    def _transact(self, db: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
-        begin(db, self._busy_timeout_s)
+    def _transact(self, connection: LedgerConnection, jobs: Sequence[_Job]) -> None:
+        for left in reversed(range(_TRIES)):
+            try:
+                self._once(connection, jobs)
+                return
+            except self._database.errors as error:
+                if not left or not self._database.passes(error):
+                    raise
+
+    def _once(self, connection: LedgerConnection, jobs: Sequence[_Job]) -> None:
         try:
-            self._recall(db)
-            tx = Tx(SqliteConnection(db), self._memory)
+            if not connection.begin():
+                self._memory.forget()
+            self._memory.trim()
+            tx = Tx(connection, self._memory)
             for job in jobs:
                 job.answer = job.request.apply(tx)
             tx.write()
-            db.execute("COMMIT")
+            connection.commit()
         except BaseException:
             self._memory.forget()
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+            connection.rollback()
             raise
 
-    def _recall(self, db: sqlite3.Connection) -> None:
-        """Under the write lock: nobody else can commit from now on, so what is still right stays right."""
-        (version,) = db.execute("PRAGMA data_version").fetchone()
-        if version != self._version:
-            self._version = version
-            self._memory.forget()
-        self._memory.trim()
+    def _fail(self, jobs: Sequence[_Job], error: Exception) -> None:
+        if isinstance(error, self._database.errors):
+            error = translate(error, self._database.where) or _refused(error)
+        for job in jobs:
+            job.error = error
 
 
-def _is_down(error: Exception) -> bool:
-    """Whether the database refuses whatever is asked now (locked, full, read-only, damaged)."""
-    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DOWN
-
-
-def _fail(jobs: Sequence[_Job], error: Exception, path: str) -> None:
-    for job in jobs:
-        job.error = translate(error, path) or error
+def _refused(error: Exception) -> StatementRefused:
+    refused = StatementRefused(f"{type(error).__name__}: {error}")
+    refused.__cause__ = error
+    return refused
 
 
 def _deliver(jobs: Sequence[_Job]) -> None:
@@ -194,31 +170,3 @@ def _deliver(jobs: Sequence[_Job]) -> None:
 def _deliver_all(jobs: Sequence[_Job]) -> None:
     for job in jobs:
         job.deliver()
-
-
-def connect(path: str, timeout_s: float, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection in WAL mode that says BEGIN itself and may be used by another thread than this one."""
-    target = f"file:{quote(path)}?mode={'ro' if read_only else 'rw'}"
-    db = sqlite3.connect(target, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-    if not read_only:
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA foreign_keys = ON")
-        # Calls wait for a checkpoint: with the default of 1,000 pages, and still with 4,000, it is what the slowest
-        # 1 % of them meet. 16,000 pages are 64 MB beside the database.
-        db.execute("PRAGMA wal_autocheckpoint = 16000")
-    return db
-
-
-def begin(db: sqlite3.Connection, timeout_s: float) -> None:
-    """BEGIN IMMEDIATE, on a connection with a busy timeout of 0: SQLite's own busy handler sleeps up to 100 ms at a
-    time; short random waits are fairer.
-    """
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 — a wait, not a secret
