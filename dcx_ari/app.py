@@ -43,6 +43,7 @@ from dcx_ari.outbox import Deliverer
 from dcx_ari.services.postbacks import receive
 from dcx_ari.services.test_call import NotPlaced, Trial, decide
 from dcx_ari.settings import Settings
+from dcx_ari.store.cities import load_cities
 from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.errors import StoreError
 from dcx_ari.store.history import earnings
@@ -127,6 +128,7 @@ class Engine:
             settings.app_name,
             zone_of(settings.timezone),
             CallNews(self.configuration.receivers, clock, database.told.set),
+            load_cities(),
         )
         self.recorder = StereoRecorder(outside.monitor, self.journal, outside.scratch, settings.home)
         self.desk = StoreDesk(self.configuration, ledger, database, self.journal, clock)

@@ -62,18 +62,19 @@ async def test_rewriting_gives_each_call_the_parts_of_its_arrival(tmp_path: Path
     assert len(starts) > 2000
 
 
-async def test_a_call_keeps_the_time_of_its_arrival_on_the_companys_clock(tmp_path: Path):
+async def test_a_call_keeps_when_it_came_on_the_companys_clock_and_from_where(tmp_path: Path):
     written = []
 
     async def commit(statements):
         written.extend(statements)
 
-    journal = Journal(commit, "dcx-0", ZoneInfo("America/Los_Angeles"))
+    journal = Journal(commit, "dcx-0", ZoneInfo("America/Los_Angeles"), cities={"212": "New York"})
     start = at("2026-07-04T23:59", "America/Los_Angeles")
-    journal.opened("c1", Inbound("chan", "+15550100", "+15550199", "", {}), start)
+    journal.opened("c1", Inbound("chan", "+15550100", "+12125550199", "", {}), start)
     await journal.close()
     [(sql, [row])] = written
     names = sql.partition("(")[2].partition(")")[0].split(", ")
     values = dict(zip(names, row, strict=True))
     parts = (values["local_day"], values["local_hour"], values["local_weekday"], values["local_minute"])
     assert parts == (20260704, 23, 6, 1439)
+    assert values["caller_city"] == "New York"
