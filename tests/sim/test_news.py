@@ -138,8 +138,9 @@ async def test_a_killed_engine_tells_everything_once(tmp_path: Path) -> None:
         assert "call.answered" in before
         async with killed(x):
             await x.over()
-        assert [each["event"] for each in await told(x)] == WHOLE
-        (end,) = (each["data"] for each in await told(x) if each["event"] == "call.completed")
+            after = await told(x)
+        assert [each["event"] for each in after] == WHOLE
+        (end,) = (each["data"] for each in after if each["event"] == "call.completed")
         assert (end["status"], end["revenue_cents"], end["campaign_id"]) == ("COMPLETED", 1000, x.campaign_id)
 
 
