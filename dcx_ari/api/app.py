@@ -22,6 +22,7 @@ from dcx_ari.api import (
     links,
     me,
     objects,
+    openapi,
     outbox,
     recordings,
     reports,
@@ -103,6 +104,7 @@ def make_app(
         dashboard.add_routes,
         webhooks.add_routes,
         outbox.add_routes,
+        openapi.add_routes,
         *more,
     ):
         add_routes(app)

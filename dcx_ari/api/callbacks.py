@@ -54,7 +54,7 @@ class Done(Body):
 
 
 class To(Body):
-    assigned_to: Annotated[str | None, Meta(max_length=255, description="Who is to call; null: nobody")]
+    assigned_to: Annotated[str, Meta(max_length=255, description="Who is to call; null: nobody")] | None
 
 
 def add_routes(app: web.Application) -> None:

@@ -16,6 +16,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Shape = type | Mapping[str, Any] | None
 """A msgspec Struct, a pydantic model, a JSON Schema (2020-12) object; None: nothing."""
 
+COMPONENT = "x-component"
+"""In a JSON Schema object: the name under which the OpenAPI document keeps it once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Param:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from dcx_ari.api.routes import Param
+from dcx_ari.api.routes import COMPONENT, Param
 from dcx_ari.api.shapes import MOMENT, NUMBER, TEXT, YES_NO, fields, list_of, nullable
 from dcx_ari.services.bulk import MOST, actions_of, ids_field
 from dcx_ari.services.listing import MAX_LIMIT, filter_names, sort_names
@@ -30,7 +30,7 @@ def row_shape(name: str) -> dict[str, Any]:
         shown[field] = _moment(schema) if field.endswith("_at") else schema
         if field in resource.refs:
             shown[ref_name(field)] = nullable(TEXT)
-    return fields(**shown, version=NUMBER, created_at=MOMENT, updated_at=MOMENT)
+    return _named(name, "", fields(**shown, version=NUMBER, created_at=MOMENT, updated_at=MOMENT))
 
 
 def page_shape(name: str) -> dict[str, Any]:
@@ -46,14 +46,20 @@ def new_shape(name: str) -> dict[str, Any]:
     if name in TEMPLATED:
         properties["template"] = nullable(TEXT)
         needed = [resource.argument]  # a template may have the others
-    return {"type": "object", "properties": properties, "required": needed, **_NO_MORE}
+    return _named(name, "New", {"type": "object", "properties": properties, "required": needed, **_NO_MORE})
 
 
 @cache
 def changes_shape(name: str) -> dict[str, Any]:
     """The body of PATCH: any fields, and the version that they are based on."""
     properties = {**_writable(RESOURCES[name]), "version": NUMBER}
-    return {"type": "object", "properties": properties, **_NO_MORE}
+    return _named(name, "Changed", {"type": "object", "properties": properties, **_NO_MORE})
+
+
+def _named(name: str, what: str, shape: dict[str, Any]) -> dict[str, Any]:
+    """The shape with the name that the API's document keeps it under: once, however often it is used."""
+    words = RESOURCES[name].singular.title().replace(" ", "").replace("-", "")
+    return {COMPONENT: f"{what}{words}Row", **shape}
 
 
 def order_shape(resource: Resource) -> dict[str, Any]:
