@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from aiohttp import web
 
 from dcx_ari.api import explain, live, lookup, postbacks, recording, test_calls
 from dcx_ari.api.app import AddRoutes, make_app
+from dcx_ari.api.routes import ROUTES, Route
 from dcx_ari.ari.ami import AmiClient
 from dcx_ari.ari.client import QUIET, AriClient
 from dcx_ari.ari.errors import AriError
@@ -326,6 +328,15 @@ class Engine:
             except StoreError as error:
                 log.warning("housekeeping: %s", error)
             await asyncio.sleep(_HOUSEKEEPING_S)
+
+
+def api_routes() -> Collection[Route]:
+    """Every route that an engine serves, for documents about them; nothing behind them can be asked."""
+    nothing: Any = SimpleNamespace(
+        **dict.fromkeys(("database", "ledger", "live", "pause_recording", "place_test_call", "_now_ms")),
+        settings=Settings(),
+    )
+    return make_app(nothing, more=Engine._more_routes(nothing))[ROUTES].values()
 
 
 @asynccontextmanager
