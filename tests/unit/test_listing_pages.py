@@ -66,7 +66,7 @@ async def _turn_pages(
         there = await _put(database, first)
         seen: list[dict[str, Any]] = []
         cursor, coming = None, list(later)
-        while True:
+        for _ in range(len(first) + len(later) + 1):
             async with database.read() as session:
                 asked = Query({}, "", query.sort_by, query.descending, query.limit, cursor)
                 page = await list_rows(session, BUYERS, asked)
@@ -77,6 +77,7 @@ async def _turn_pages(
                 break
             if coming:
                 await _put(database, [coming.pop()], len(there) + len(later) - len(coming))
+    assert cursor is None
     ids = [row["id"] for row in seen]
     assert len(set(ids)) == len(ids)
     assert there <= set(ids)
@@ -107,14 +108,13 @@ async def test_every_column_that_may_be_empty_can_be_sorted_by(db: Database):
     for number in range(3):
         await add(db, "buyers", name=f"B{number}", endpoint_value=A, trunk="T" if number else None)
     async with db.read() as session:
-        for name in sort_names(BUYERS):
-            for descending in (False, True):
-                cursor, ids = None, []
-                for _ in range(3):
-                    page = await list_rows(session, BUYERS, Query({}, "", name, descending, 1, cursor))
-                    ids += [row["id"] for row in page.items]
-                    cursor = page.next_cursor
-                assert (sorted(ids), cursor) == ([1, 2, 3], None)
+        for number, name in enumerate(sort_names(BUYERS)):
+            cursor, ids = None, []
+            for _ in range(2):
+                page = await list_rows(session, BUYERS, Query({}, "", name, number % 2 == 0, 2, cursor))
+                ids += [row["id"] for row in page.items]
+                cursor = page.next_cursor
+            assert (sorted(ids), cursor) == ([1, 2, 3], None)
         page = await list_rows(session, BUYERS, Query(sort_by="trunk_id"))
     assert [row["id"] for row in page.items] == [2, 3, 1]
 
