@@ -54,6 +54,7 @@ def unescaped(text: str) -> str:
     return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text
 
 
+_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16
 _FIRST = frozenset("'=+-@\t\r\n＝＋－＠")
 
 
@@ -81,8 +82,10 @@ def _encoding(file: IO[bytes], named: str | None) -> str:
     if named:
         if named.lower() not in ENCODINGS:
             raise Invalid("encoding", f"must be one of {', '.join(ENCODINGS)}")
+        if named.lower() == "utf-16" and not start.startswith(_MARKS):
+            return "utf-16-le"  # what spreadsheets mean; the codec itself insists on the mark
         return "utf-8-sig" if named.lower() == "utf-8" else named
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if start.startswith(_MARKS):
         return "utf-16"
     if start.startswith(b"PK\x03\x04"):
         raise Invalid("file", "is a workbook (.xlsx) or an archive: save it as CSV")

@@ -118,7 +118,7 @@ def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
 
 
 @asynccontextmanager
-async def _engine(home: Path, transport: Transport, voice: Voice, jobs: bool) -> AsyncIterator[Engine]:
+async def loaded_engine(home: Path, transport: Transport, voice: Voice, jobs: bool = False) -> AsyncIterator[Engine]:
     """A loaded engine on the database of a home, not yet running."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -154,7 +154,7 @@ async def _running(engine: Engine) -> AsyncIterator[None]:
 @asynccontextmanager
 async def exchange(home: Path, *, jobs: bool = False, **campaign: Any) -> AsyncIterator[Exchange]:
     fake, voice = FakeAsterisk("dcx-0", latency_s=0.001), Voice()
-    async with _engine(home, fake, voice, jobs) as engine:
+    async with loaded_engine(home, fake, voice, jobs) as engine:
         made = Exchange(fake, engine, voice, 0, 0, fake)
         made.trunk_id = await made.add("trunks", name="carrier", host="127.0.0.1", port=5099, is_default=True)
         made.campaign_id = await made.add("campaigns", name="Solar", record=False, **campaign)
@@ -178,7 +178,7 @@ async def killed(x: Exchange, *, gap_s: float = 1.0) -> AsyncIterator[None]:
     await x.transport.close()
     first, x.transport = (x.engine, x.transport), x.fake.client("dcx-0")
     await asyncio.sleep(gap_s)
-    async with _engine(home, x.transport, x.voice, False) as second, _running(second):
+    async with loaded_engine(home, x.transport, x.voice, False) as second, _running(second):
         x.engine = second
         try:
             yield

@@ -17,10 +17,13 @@ from aiohttp import web
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CHECKS, load_all_checks
 
+from dcx_ari.api.app import make_app
 from dcx_ari.api.openapi import document
 from dcx_ari.api.routes import ROUTES
 from dcx_ari.services.keys import create_key
 from dcx_ari.store.db import open_database
+from dcx_ari.testing.fake_asterisk import FakeAsterisk
+from tests.sim.exchange import Voice, loaded_engine
 from tests.unit.access_kit import migrated, serving, whole_app
 
 pytestmark = pytest.mark.unit
@@ -29,28 +32,28 @@ SCHEMAS = Path(__file__).parents[2] / "schemas"
 CONTRACT = json.loads((SCHEMAS / "openapi.json").read_text("utf-8"))
 HOLDS = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
 load_all_checks()
+EMPTY = migrated()
 
 
 @contextmanager
 def listening(folder: Path) -> Iterator[tuple[str, str]]:
     """The whole API on loopback, in a thread with a loop of its own; its address and an administrator's key."""
-    folder.joinpath("dcx.db").write_bytes(migrated().read_bytes())
     ready, stop, told = threading.Event(), threading.Event(), {}
 
     async def serve() -> None:
-        database = open_database(f"sqlite+aiosqlite:///{folder}/dcx.db")
-        async with database.write() as session:
-            _, key = await create_key(session, "tester", "admin", rate_limit_per_minute=0)
-        runner = web.AppRunner(whole_app(database), access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        told.update(url=f"http://127.0.0.1:{runner.addresses[0][1]}", key=key)
-        ready.set()
-        while not stop.is_set():
-            await asyncio.sleep(0.05)
-        await runner.cleanup()
-        await database.close()
+        fake = FakeAsterisk("dcx-0")
+        async with loaded_engine(folder, fake, Voice()) as engine:
+            async with engine.database.write() as session:
+                _, key = await create_key(session, "tester", "admin", rate_limit_per_minute=0)
+            app = make_app(engine.database, home=folder, more=engine._more_routes())
+            runner = web.AppRunner(app, access_log=None)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            told.update(url=f"http://127.0.0.1:{runner.addresses[0][1]}", key=key)
+            ready.set()
+            while not stop.is_set():
+                await asyncio.sleep(0.05)
+            await runner.cleanup()
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
@@ -91,7 +94,7 @@ def test_generated_requests_get_documented_answers(case: Any, api: tuple[str, st
 
 
 async def test_every_route_is_in_it() -> None:
-    database = open_database(f"sqlite+aiosqlite:///{migrated()}")
+    database = open_database(f"sqlite+aiosqlite:///{EMPTY}")
     app = whole_app(database)
     made = json.loads(json.dumps(document(app[ROUTES].values())))
     await database.close()
@@ -105,7 +108,7 @@ async def test_every_route_is_in_it() -> None:
 
 
 async def test_it_is_served_with_a_page_that_needs_no_network() -> None:
-    database = open_database(f"sqlite+aiosqlite:///{migrated()}")
+    database = open_database(f"sqlite+aiosqlite:///{EMPTY}")
     async with serving(database) as client:
         answer = await client.get("/api/openapi.json")
         assert (answer.status, (await answer.json())["openapi"]) == (200, "3.1.0")
