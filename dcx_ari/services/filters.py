@@ -63,7 +63,7 @@ async def conditions(session: AsyncSession, resource: Resource, filters: Any, se
 async def _condition(session: AsyncSession, resource: Resource, key: str, values: Sequence[str]) -> Any:
     model: Any = resource.model
     if key in resource.filters:
-        return resource.filters[key].make(key, values)
+        return await resource.filters[key].make(session, key, values)
     if (ranged := _ranges(resource).get(key)) is not None:
         column, end = getattr(model, ranged), key.endswith("_to")
         at = instant_of(key, values[-1], zone_of(session), end=end)
