@@ -11,8 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from dcx_ari.services.errors import Invalid
 from dcx_ari.services.find import keys_of
 from dcx_ari.services.listing import Page, decode_cursor, encode_cursor
-from dcx_ari.services.times import rfc3339
 from dcx_ari.services.resources import RESOURCES
+from dcx_ari.services.times import rfc3339
 from dcx_ari.store.models import Call, StateRule
 
 DAYS = (1, 365)
