@@ -23,7 +23,7 @@ from dcx_ari.services.resources import RESOURCES, Resource, ref_name
 from dcx_ari.services.screens import screen_of
 from dcx_ari.store.models.base import READ_ONLY
 
-_AT_A_STRETCH = 32
+AT_A_STRETCH = 32
 """Rows checked before others get their turn: about two milliseconds."""
 _NAMES_KEPT = 50_000
 _NEAR = 100
@@ -166,7 +166,7 @@ class Preparer:
     ) -> list[Ready]:
         good = []
         for place, each in enumerate(ready):
-            if place % _AT_A_STRETCH == 0:
+            if place % AT_A_STRETCH == 0:
                 await asyncio.sleep(0)  # calls go first
             if (old := found.get(each.key)) is not None:
                 each.row_id, each.version = old["id"], old["version"]

@@ -6,6 +6,7 @@ written together. Rows that somebody else changed since they were prepared go th
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from dcx_ari.clock import now_ms
 from dcx_ari.services import audit, rows
 from dcx_ari.services.errors import Refused
-from dcx_ari.services.import_batch import Fault, Ready, existing, table_of
+from dcx_ari.services.import_batch import AT_A_STRETCH, Fault, Ready, existing, table_of
 from dcx_ari.services.resources import Resource
 
 Made = Literal["created", "updated", "unchanged"]
@@ -95,7 +96,9 @@ async def _insert(session: AsyncSession, resource: Resource, new: list[Ready], a
     await (await session.connection()).execute(insert(table_of(resource)), values)
     made = await existing(session, resource, [each.key for each in new], whole=False)
     kind = rows.kind_of(resource)
-    for each in new:
+    for place, each in enumerate(new):
+        if place % AT_A_STRETCH == 0:
+            await asyncio.sleep(0)
         after = {name: each.values[name] for name in each.given}
         await audit.record(session, f"{kind}.created", kind, made[each.key]["id"], None, _shown(resource, after))
 

@@ -24,7 +24,8 @@ from dcx_ari.services.resources import Resource, ref_name
 from dcx_ari.store.db import Database
 from dcx_ari.store.errors import StoreError
 
-BATCH = 500
+BATCH = 200
+"""Rows of one transaction: some tens of milliseconds, which calls can wait."""
 ATOMIC_ROWS = 10_000
 """Most rows of an import that lands all or none: it holds SQLite's only write lock, and calls wait for it."""
 MOST_ERRORS = 10_000

@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 from aiohttp import FormData, web
 from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy import update
+from sqlmodel import col
 from typer.testing import CliRunner
 
 from dcx_ari.api import csv as api_csv
 from dcx_ari.api.app import make_app
 from dcx_ari.services import export_calls, exporting
 from dcx_ari.services.keys import create_key
+from dcx_ari.services.listing import Query
 from dcx_ari.store.db import Database
 from dcx_ari.store.models import Call, Recording
 from dcx_cli.main import app as cli
@@ -214,6 +217,21 @@ async def test_the_call_log(client: Client, db: Database, monkeypatch: pytest.Mo
     assert (rows[-1]["caller"], rows[-1]["buyer_id"], rows[-1]["buyer"]) == ("'=cmd|'x'!A1", "99", "")
     busy = table(await (await client.get("/api/calls/export.csv?status=busy&trackdrive_table_id=1")).text())
     assert [row["id"] for row in busy] == ["call0006", "call0003", "call0000"]
+
+
+async def test_a_slow_reader_keeps_no_transaction_open(db: Database, monkeypatch: pytest.MonkeyPatch):
+    """Between two parts the log of writes can be emptied, and what is written then is told when its turn comes."""
+    await _calls(db, 6)
+    monkeypatch.setattr(export_calls, "CHUNK", 2)
+    parts = export_calls.export_calls(db, Query())
+    taken = [await anext(parts)]
+    async with db.write() as session:
+        await session.exec(update(Call).where(col(Call.id) == "call0000").values(outcome="sale"))
+    async with db.engine.connect() as connection:
+        busy = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0]
+    taken += [part async for part in parts]
+    rows = table(b"".join(taken).decode())
+    assert (busy, len(rows), rows[-1]["outcome"]) == (0, 6, "sale")
 
 
 async def test_a_buyer_s_key_sees_his_own(db: Database):
