@@ -12,15 +12,17 @@ from dcx_ari.services.bulk import MOST, actions_of, ids_field
 from dcx_ari.services.listing import MAX_LIMIT, filter_names, sort_names
 from dcx_ari.services.resources import RESOURCES, Resource, ref_name
 from dcx_ari.services.templates import TEMPLATED
+from dcx_ari.services.usage import KINDS
 
 _KEY = {"type": ["integer", "string"]}
 _NO_MORE = {"additionalProperties": False}
+MAXED_BY = fields(cap=TEXT, used=NUMBER, limit=NUMBER, resets_at=nullable(MOMENT))
 ERROR = fields(field=TEXT, rule=TEXT, message=TEXT)
 
 
 @cache
 def row_shape(name: str) -> dict[str, Any]:
-    """A row as it is shown; what is worked out for lists (`maxed_out`, counts) comes besides."""
+    """A row as it is shown, with what its caps have used; counts of calls come besides."""
     resource = RESOURCES[name]
     shown: dict[str, Any] = {"id": NUMBER, "short_id": TEXT}
     for field, schema in _properties(resource).items():
@@ -30,7 +32,11 @@ def row_shape(name: str) -> dict[str, Any]:
         shown[field] = _moment(schema) if field.endswith("_at") else schema
         if field in resource.refs:
             shown[ref_name(field)] = nullable(TEXT)
-    return _named(name, "", fields(**shown, version=NUMBER, created_at=MOMENT, updated_at=MOMENT))
+    shown |= {"version": NUMBER, "created_at": MOMENT, "updated_at": MOMENT}
+    if name in KINDS:
+        shown |= {cap.used: NUMBER for cap in KINDS[name].caps}
+        shown |= {"maxed_out": YES_NO, "maxed_by": {"type": "array", "items": MAXED_BY}}
+    return _named(name, "", fields(**shown))
 
 
 def page_shape(name: str) -> dict[str, Any]:

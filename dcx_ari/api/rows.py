@@ -10,6 +10,7 @@ from aiohttp import web
 
 from dcx_ari.api import row_shapes
 from dcx_ari.api.context import answer, body_object, context, page_answer, query_of, writing
+from dcx_ari.api.preconditions import if_match
 from dcx_ari.api.routes import Route, declare
 from dcx_ari.services import bulk, rows
 from dcx_ari.services.errors import Invalid
@@ -100,7 +101,7 @@ class RowHandlers:
         return row_answer(row)
 
     async def remove(self, request: web.Request) -> web.Response:
-        version = _if_match(request)
+        version = if_match(request)
         async with writing(request) as session:
             await rows.remove(session, self.resource, request.match_info["key"], version=version)
         return web.Response(status=204)
@@ -142,7 +143,7 @@ def _reason(data: dict[str, Any]) -> str | None:
 
 def _expected(request: web.Request, data: dict[str, Any]) -> int | None:
     """The version that the asker has read: from If-Match, or as `version` in the body."""
-    header = _if_match(request)
+    header = if_match(request)
     version = data.pop("version", None)
     if version is None:
         return header
@@ -151,14 +152,3 @@ def _expected(request: web.Request, data: dict[str, Any]) -> int | None:
     if header is not None and header != version:
         raise Invalid("version", f"is {version}, but If-Match says {header}")
     return version
-
-
-def _if_match(request: web.Request) -> int | None:
-    """The version that the asker has read, from `If-Match: "3"`. `*` and no header mean any."""
-    given = request.headers.get("If-Match", "*").strip()
-    if given == "*":
-        return None
-    text = given.removeprefix("W/").strip('"')
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise Invalid("If-Match", 'must be the ETag of the row, such as "3"')
-    return int(text)

@@ -82,7 +82,9 @@ SOURCES = Kind(
 )
 
 
-LIMITS: Mapping[str, str] = {cap.limit: cap.used for kind in (BUYERS, GROUPS, CAMPAIGNS, SOURCES) for cap in kind.caps}
+KINDS: Mapping[str, Kind] = {"buyers": BUYERS, "groups": GROUPS, "campaigns": CAMPAIGNS, "sources": SOURCES}
+"""By name of the resource."""
+LIMITS: Mapping[str, str] = {cap.limit: cap.used for kind in KINDS.values() for cap in kind.caps}
 """Column of a limit -> the column that shows what of it is used."""
 
 
