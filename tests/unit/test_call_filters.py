@@ -203,6 +203,13 @@ async def test_time_of_day_is_the_clocks_on_the_days_that_it_is_changed(own: Dat
     assert await ids(own, {"date": "2026-11-01", "time_of_day": "01:00-02:00"}) == "32"
 
 
+async def test_a_test_call_makes_no_duplicate(own: Database):
+    for n, test in enumerate((True, False, False)):
+        await add(own, call(f"again000{n}", NOON + n, caller="+14155550100", campaign_id=1, test=test))
+    found = await ids(own, {"duplicate": "true", "caller": "+14155550100"})
+    assert found == "2"
+
+
 async def test_search(own: Database):
     await add(own, call("named0001", NOON, caller="+14155550123", caller_name="Ann_Example"))
     assert await ids(own, {}, search="415-555") == "1"

@@ -174,6 +174,7 @@ async def test_a_reminder_is_told_once_half_an_hour_before(db: Database):
     data = json.loads(kinds[1][1])["data"]
     assert (data["phone_number"], data["due_at"], data["id"]) == (ANN, "2026-03-02T17:00:00.000Z", 1)
     async with db.write() as session:
+        assert (await callbacks.show_callback(session, 1, NOON))["reminded_at"] == "2026-03-02T16:30:00.000Z"
         await callbacks.change_callback(session, 1, {"due_at": "2026-03-02T18:00"}, NOON)
     await remind_job(db, NOON + 6 * HOUR)
     assert len(await told()) == 4  # another time is told of anew
