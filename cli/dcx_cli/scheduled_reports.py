@@ -7,12 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from dcx_ari.clock import now_ms
-from dcx_ari.decide.periods import zone_of
 from dcx_ari.services.scheduled_reports import send_now
 from dcx_ari.store.db import Database
 from dcx_cli import show
 from dcx_cli.options import Json
-from dcx_cli.work import run, settings_of
+from dcx_cli.work import run
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -22,10 +21,8 @@ def add_commands(app: typer.Typer) -> None:
 def _run(
     ctx: typer.Context, key: Annotated[str, typer.Argument(help="Id, short id or name.")], json: Json = False
 ) -> None:
-    zone = zone_of(settings_of(ctx).timezone)
-
     async def work(database: Database) -> dict[str, Any]:
-        return await send_now(database, key, zone, now_ms())
+        return await send_now(database, key, now_ms())
 
     sent = run(ctx, work)
     if json:

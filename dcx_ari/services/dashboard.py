@@ -16,8 +16,8 @@ from dcx_ari.decide.periods import local
 from dcx_ari.services.call_view import View
 from dcx_ari.services.concurrency import concurrency
 from dcx_ari.services.errors import Invalid
-from dcx_ari.services.times import rfc3339
 from dcx_ari.services.reports import FIGURES, Spec, conditions_of, days_of, figures, hidden_figures
+from dcx_ari.services.times import rfc3339
 from dcx_ari.store.models.calls import Call
 from dcx_ari.store.reports import Sums, sums_by
 

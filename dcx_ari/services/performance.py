@@ -19,9 +19,9 @@ from dcx_ari.decide.schedules import compile_schedule
 from dcx_ari.services.call_view import View
 from dcx_ari.services.concurrency import live_key
 from dcx_ari.services.errors import Forbidden
-from dcx_ari.services.times import rfc3339
 from dcx_ari.services.reports import conditions_of
 from dcx_ari.services.schedules import decided_row
+from dcx_ari.services.times import rfc3339
 from dcx_ari.store import models as m
 from dcx_ari.store.counters import used_by
 from dcx_ari.store.models.calls import Call

@@ -17,9 +17,9 @@ from dcx_ari.services.call_filters import conditions, find_filter
 from dcx_ari.services.call_view import View
 from dcx_ari.services.errors import Forbidden, Invalid
 from dcx_ari.services.parse import suggest
-from dcx_ari.services.times import rfc3339
 from dcx_ari.services.report_dims import ALIASES, DIMENSIONS, folds, labels, order_of
 from dcx_ari.services.report_rent import Rents, rents_by
+from dcx_ari.services.times import rfc3339
 from dcx_ari.store.models.calls import Call
 from dcx_ari.store.reports import MAX_GROUPS, Groups, Sums, TooManyGroups, sums_by
 

@@ -48,11 +48,11 @@ async def run_due(database: Database, zone: ZoneInfo, now: int) -> int:
     return soonest
 
 
-async def send_now(database: Database, key: str | int, zone: ZoneInfo, now: int) -> dict[str, Any]:
+async def send_now(database: Database, key: str | int, now: int) -> dict[str, Any]:
     """Send one at once, beside its plan. Raises NotFound, Invalid."""
     async with database.read() as session:
         row: Any = await find(session, RESOURCES["scheduled-reports"], key)
-        mail = await _mail(session, row, zone, now)
+        mail = await _mail(session, row, zone_of(session), now)
     async with database.write() as session:
         message_id = await put_mail(session, mail, event="report")
     return {"id": row.id, "name": row.name, "message_id": message_id, "recipients": list(mail.to)}
