@@ -13,7 +13,7 @@ from dcx_ari.store.models.calls import Call, CallEvent, DecisionTables, Leg, Rec
 from dcx_ari.store.models.campaign_keys import CampaignKey, KeyKind
 from dcx_ari.store.models.campaigns import Campaign, CampaignBuyer, CampaignBuyerFields, CampaignFields
 from dcx_ari.store.models.contacts import Contact, ContactFields
-from dcx_ari.store.models.flows import Flow, FlowFields
+from dcx_ari.store.models.flows import Flow, FlowFields, FlowVersion
 from dcx_ari.store.models.groups import BuyerGroup, BuyerGroupFields, BuyerGroupMember, BuyerGroupMemberFields
 from dcx_ari.store.models.idempotency import IdempotencyKey
 from dcx_ari.store.models.jobs import Claim, JobRun, Lease
@@ -39,6 +39,7 @@ from dcx_ari.store.models.workers import Worker
 TABLES = (
     "trunks",
     "flows",
+    "flow_versions",
     "schedules",
     "traffic_sources",
     "campaigns",
@@ -123,6 +124,7 @@ __all__ = [
     "DecisionTables",
     "Flow",
     "FlowFields",
+    "FlowVersion",
     "IdempotencyKey",
     "Invitation",
     "JobRun",
