@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import pty
 import select
@@ -10,10 +11,9 @@ import shutil
 import signal
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from dcx_ari.services import rows
 from dcx_ari.services.resources import RESOURCES
@@ -22,6 +22,7 @@ from dcx_ari.store.migrate import migrate
 from dcx_cli.main import app
 
 _PATIENCE_S = 60.0
+_IMPORTED = ["dcx_cli.init", "dcx_cli.sources", "dcx_cli.rows", "aiosqlite", "typer.testing", "pytest"]
 
 
 def make_template(directory: Path) -> Path:
@@ -41,26 +42,27 @@ async def add(database: Database, kind: str, **values: Any) -> dict[str, Any]:
 
 
 class Terminal:
-    """`dcx` on a pseudo terminal: what it asks is read, and answered."""
+    """`dcx` on a pseudo terminal: what it asks is read, and answered.
+
+    Its process is forked from one that has imported everything and has no threads, so that it begins at once.
+    """
 
     def __init__(self, home: Path, *args: str) -> None:
         self.seen = ""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks where threads run
-            pid, self._fd = pty.fork()
-        if pid == 0:
-            _be_dcx(["--home", str(home), *args])
-        self._pid = pid
+        self._fd, self._other = pty.openpty()
+        processes = multiprocessing.get_context("forkserver")
+        processes.set_forkserver_preload(_IMPORTED)
+        self._process = processes.Process(
+            target=_be_dcx, args=(os.ttyname(self._other), ["--home", str(home), *args]), daemon=True
+        )
+        self._process.start()
 
     def until(self, text: str) -> None:
         """Read until `text` is on the screen after what was read before."""
         begin, end = len(self.seen), time.monotonic() + _PATIENCE_S
         while text not in self.seen[begin:]:
-            ready, _, _ = select.select([self._fd], [], [], 1.0)
-            more = self._read() if ready else ""
-            assert not (ready and more is None), f"it ended before it said {text!r}:\n{self.seen}"
+            assert self._read() or self._process.is_alive(), f"it ended before it said {text!r}:\n{self.seen}"
             assert time.monotonic() < end, f"it did not say {text!r}:\n{self.seen}"
-            self.seen += more or ""
 
     def answer(self, *exchanges: tuple[str, str]) -> None:
         """(question, answer), one after the other."""
@@ -73,34 +75,36 @@ class Terminal:
 
     def end(self) -> int:
         """Read to the end; the exit status."""
-        while (more := self._read()) is not None:
-            self.seen += more
+        end = time.monotonic() + _PATIENCE_S
+        while self._read() or self._process.is_alive():
+            assert time.monotonic() < end, f"it did not end:\n{self.seen}"
+        self._process.join()
+        while self._read(0.0):
+            pass
         os.close(self._fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        os.close(self._other)
+        assert self._process.exitcode is not None
+        return self._process.exitcode
 
-    def _read(self) -> str | None:
-        try:
-            data = os.read(self._fd, 4096)
-        except OSError:  # Linux says so when the other side is closed
-            return None
-        return data.decode(errors="replace").replace("\r", "") if data else None
+    def _read(self, wait_s: float = 0.02) -> bool:
+        """Whether there was something."""
+        ready, _, _ = select.select([self._fd], [], [], wait_s)
+        if ready:
+            self.seen += os.read(self._fd, 4096).decode(errors="replace").replace("\r", "")
+        return bool(ready)
 
 
-def _be_dcx(args: list[str]) -> NoReturn:
-    """In the child: the command line as a process of its own runs it, but with everything imported already."""
-    status = 70
-    try:
-        for name in [name for name in os.environ if name.startswith("DCX_")]:
-            del os.environ[name]
-        sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        app(args, prog_name="dcx")
-        status = 0
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 1
-    finally:
-        sys.stdout.flush()
-        os._exit(status)
+def _be_dcx(terminal: str, args: list[str]) -> None:
+    """In a process of its own: the command line, as in the terminal of that name."""
+    os.setsid()
+    opened = os.open(terminal, os.O_RDWR)  # the first that a session opens is the one that ^C comes from
+    for number in range(3):
+        os.dup2(opened, number)
+    for name in [name for name in os.environ if name.startswith("DCX_")]:
+        del os.environ[name]
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    app(args, prog_name="dcx")
 
 
 def lines_with(text: str, words: Sequence[str]) -> list[str]:
