@@ -11,6 +11,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from dcx_ari.ari.trunks import TrunkAccount
 from dcx_ari.decide.snapshot import Snapshot
@@ -19,11 +20,12 @@ from dcx_ari.store.db import Database
 from dcx_ari.store.errors import StoreError
 from dcx_ari.store.news import of_calls
 from dcx_ari.store.receivers import Receiver, receivers
-from dcx_ari.store.snapshot import Loaded, config_version, load
+from dcx_ari.store.snapshot import Loaded, config_version, load, load_versions
 
 log = logging.getLogger(__name__)
 
 _WATCH_S = 0.25
+_MOST_EARLIER = 50  # versions of flows that are no longer the newest
 _PATIENCE_S = 0.5  # what a call waits at most for a database elsewhere to say whether anything has changed
 
 Changed = Callable[[], Awaitable[None]]
@@ -39,6 +41,7 @@ class Configuration:
         self._loading = asyncio.Lock()
         self._loaded: Loaded | None = None
         self._documents: Mapping[int, tuple[Document, int]] = {}
+        self._earlier: dict[tuple[int, int], Document] = {}
         self._glance: sqlite3.Connection | None = None
         self._receivers: tuple[Receiver, ...] = ()
 
@@ -65,9 +68,31 @@ class Configuration:
         async with self._database.read() as session:
             self._receivers = of_calls(await receivers(session))
 
-    def document(self, flow_id: int) -> tuple[Document, int] | None:
-        """A published flow and its version; None where there is none that can be run."""
-        return self._documents.get(flow_id)
+    async def document(self, flow_id: int, version: int | None = None) -> tuple[Document, int] | None:
+        """A published flow's newest version, or a certain one that a call began with, and its number.
+
+        None where there is none that can be run; the newest one stands in for a version that is no more.
+        """
+        newest = self._documents.get(flow_id)
+        if version is None or (newest is not None and newest[1] == version):
+            return newest
+        found = self._earlier.get((flow_id, version))
+        if found is None:
+            try:
+                found = await self._read_earlier(flow_id, version)
+            except StoreError as error:
+                log.warning("version %d of flow %d cannot be read: %s", version, flow_id, error)
+        return newest if found is None else (found, version)
+
+    async def _read_earlier(self, flow_id: int, version: int) -> Document | None:
+        """Versions never change: those that calls were taken over with are kept, the last few of them."""
+        stored = await load_versions(self._database, [(flow_id, version)])
+        found = _parsed(flow_id, version, stored.get((flow_id, version)))
+        if found is not None:
+            self._earlier[flow_id, version] = found
+            if len(self._earlier) > _MOST_EARLIER:
+                self._earlier.pop(next(iter(self._earlier)))
+        return found
 
     def on_change(self, changed: Changed) -> None:
         self._changed = changed
@@ -77,9 +102,20 @@ class Configuration:
             previous = None if self._loaded is None else self._loaded.snapshot
             loaded = await load(self._database, self._zone, previous)
             await self.load_receivers()
-            self._loaded, self._documents = loaded, _documents(loaded)  # at once: a call that sees one has the other
+            documents = await self._published(loaded)
+            self._loaded, self._documents = loaded, documents  # at once: a call that sees one has the other
         for problem in loaded.snapshot.problems:
             log.error("%s %s is left out: %s", problem.table, problem.id, problem.message)
+
+    async def _published(self, loaded: Loaded) -> dict[int, tuple[Document, int]]:
+        """The newest versions. What has been read once is not read again."""
+        kept = {i: known for i, known in self._documents.items() if loaded.published.get(i) == known[1]}
+        missing = [(i, number) for i, number in loaded.published.items() if i not in kept]
+        for (i, number), stored in (await load_versions(self._database, missing) if missing else {}).items():
+            document = _parsed(i, number, stored)
+            if document is not None:
+                kept[i] = (document, number)
+        return kept
 
     async def fresh(self) -> None:
         """Make sure that changes committed before now are in the snapshot."""
@@ -144,13 +180,11 @@ class Configuration:
             self._glance = None
 
 
-def _documents(loaded: Loaded) -> dict[int, tuple[Document, int]]:
-    found = {}
-    for row in loaded.flows:
-        if row["status"] != "published":
-            continue
-        try:
-            found[row["id"]] = (from_data(row["document"]), row["version"])
-        except BadFlow as error:
-            log.error("flow %s cannot be run: %s", row["name"], error)
-    return found
+def _parsed(flow_id: int, version: int, stored: Any) -> Document | None:
+    if stored is None:
+        return None
+    try:
+        return from_data(stored)
+    except BadFlow as error:
+        log.error("version %d of flow %d cannot be run: %s", version, flow_id, error)
+        return None

@@ -9,14 +9,13 @@ from dcx_ari.call.runner import Flow
 from dcx_ari.decide.causes import Cause
 from dcx_ari.decide.geography import locate
 from dcx_ari.decide.rows import Number
-from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.flows.document import Document
 from dcx_ari.flows.nodes.forward import Forward
 from dcx_ari.flows.nodes.route import Route
 from dcx_ari.flows.walk import walk
 
-Documents = Callable[[int], tuple[Document, int] | None]
-"""A published flow document and its version by flow id."""
+Documents = Callable[[int, int | None], Awaitable[tuple[Document, int] | None]]
+"""A flow document and its version by flow id: the newest that is published, or the version that is asked for."""
 
 _NOT_IN_SERVICE = "ss-noservice"
 _ROUTE = Document(start="route", nodes={"route": Route()})
@@ -34,7 +33,7 @@ def inbound(documents: Documents, fresh: Callable[[], Awaitable[None]], start: s
         if number is None or number.status != "ACTIVE":
             await _not_in_service(call)
             return
-        flow_id, document, version = _document(call.ports.desk.snapshot(), number, documents)
+        flow_id, document, version = await _document(call, number, documents)
         call.flow_id, call.flow_version = flow_id, version
         _describe(call, number)
         await walk(call, document, start if start in document.nodes else None)
@@ -42,11 +41,16 @@ def inbound(documents: Documents, fresh: Callable[[], Awaitable[None]], start: s
     return flow
 
 
-def _document(snapshot: Snapshot, number: Number, documents: Documents) -> tuple[int | None, Document, int | None]:
-    """The number's flow, else its destination, else its campaign's flow, else straight to the buyers."""
+async def _document(call: Call, number: Number, documents: Documents) -> tuple[int | None, Document, int | None]:
+    """What the call began with before; else the number's flow, else its destination, else its campaign's flow, else
+    straight to the buyers.
+    """
+    snapshot = call.ports.desk.snapshot()
+    if call.flow_id is not None and (found := await documents(call.flow_id, call.flow_version)) is not None:
+        return call.flow_id, *found
     campaign = snapshot.campaigns.get(number.campaign_id or 0)
     for flow_id in (number.flow_id, campaign.flow_id if campaign and not number.forward_to else None):
-        if flow_id is not None and (found := documents(flow_id)) is not None:
+        if flow_id is not None and (found := await documents(flow_id, None)) is not None:
             return flow_id, *found
     if number.forward_to:
         node = Forward(

@@ -138,3 +138,26 @@ def _plain(text: str) -> Any:
     if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
         return number
     return text
+
+
+class _Writer(yaml.SafeDumper):
+    """Plain data as people would write it: nothing is abbreviated, and text stays text when it is read again."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _text(writer: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = None if isinstance(_plain(value), str) else "'"
+    return writer.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Writer.add_representer(str, _text)
+
+
+def as_text(data: Any) -> str:
+    """Plain data as YAML that `read_source` reads as the same data."""
+    return yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=110)

@@ -6,7 +6,7 @@ transaction, on parsed values. Both raise Invalid or Conflict.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, update
@@ -27,6 +27,8 @@ Check = Callable[[AsyncSession, Mapping[str, Any], int | None], Awaitable[None]]
 """(session, parsed values, row id or None for a new row)"""
 Told = Callable[[AsyncSession, Any, Mapping[str, Any], str | None], Awaitable[None]]
 """(session, row, the fields that changed, why)"""
+Wrote = Callable[[AsyncSession, Any, Collection[str]], Awaitable[None]]
+"""(session, row, the names that were given in this request)"""
 More = Callable[[AsyncSession, Sequence[Any]], Awaitable[Mapping[int, Mapping[str, Any]]]]
 """(session, rows of one kind) -> by row id, values to show that are no columns of the row: JSON values, all rows with
 the same names; of those that end in `_at` epoch ms."""

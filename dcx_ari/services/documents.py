@@ -22,9 +22,11 @@ __all__ = ["MAX_BYTES", "Known", "Problem", "check_flow", "check_text", "errors"
 _MOST_TOLD = 10
 
 
-async def check_flow(session: AsyncSession, values: Mapping[str, Any], _row_id: int | None) -> None:
-    """A document that could not be run is refused when it is written, not found out by a caller."""
-    _, problems = check(Source(values["document"]), await known_of(session))
+async def check_flow(_session: AsyncSession, values: Mapping[str, Any], _row_id: int | None) -> None:
+    """A document that cannot be run is refused when it is written, not found out by a caller. What it names besides its
+    own nodes may still be to come: a draft is kept, and publishing asks for it.
+    """
+    _, problems = check(Source(values["document"]))
     found = errors(problems)
     if found:
         raise Invalid("document", str(BadFlow(found[:_MOST_TOLD])))

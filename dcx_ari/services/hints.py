@@ -9,6 +9,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from dcx_ari.services import publishing
 from dcx_ari.services.resources import Resource
 from dcx_ari.store import models as m
 
@@ -16,6 +17,8 @@ from dcx_ari.store import models as m
 async def hints(session: AsyncSession, resource: Resource, row: Mapping[str, Any]) -> list[str]:
     if resource.name == "buyers":
         return await _buyer(session, row)
+    if resource.name == "flows":
+        return await publishing.advice(session, row)
     if resource.name == "numbers":
         led = row["campaign_id"] or row["flow_id"] or row["forward_to"]
         return [] if led else ["callers will be refused: give the number a campaign, a flow or forward_to"]

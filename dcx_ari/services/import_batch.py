@@ -201,7 +201,7 @@ DONE = LookedUp()
 
 def goes_alone(resource: Resource, ready: Ready) -> bool:
     """Rows with columns that only `rows.create` fills, and rows that are paused or resumed: others are told of it."""
-    if set(table_of(resource).columns.keys()) - set(resource.writable) - READ_ONLY:
+    if resource.wrote is not None or set(table_of(resource).columns.keys()) - set(resource.writable) - READ_ONLY:
         return True
     return ready.row_id is not None and ready.before.get("status") != ready.values.get("status")
 

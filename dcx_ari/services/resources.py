@@ -18,6 +18,7 @@ from dcx_ari.services import (
     documents,
     expiry,
     notices,
+    publishing,
     row_filters,
     scheduled_rows,
     usage,
@@ -56,6 +57,8 @@ class Resource:
     check: checks.Check = checks.nothing_to_check
     told: checks.Told | None = None
     """Tells the outside of a change, in its transaction."""
+    wrote: checks.Wrote | None = None
+    """What follows a row that was made or changed, in its transaction."""
     more: checks.More | None = None
     """Values worked out for a page of rows at once, shown beside the columns (call counts)."""
     prefix: str = ""
@@ -243,8 +246,10 @@ _ALL = (
         m.FlowFields,
         "flows",
         "name",
-        ("name", "status", "version"),
+        ("name", "status", "active_version"),
         check=documents.check_flow,
+        wrote=publishing.on_write,
+        more=publishing.active_versions,
         prefix="FL",
         empty="dcx flows add NAME --document @flow.yaml",
     ),

@@ -62,6 +62,8 @@ async def create(
     row = resource.model(**values, created_at=now, updated_at=now)
     session.add(row)
     await _changed(session, resource, now)
+    if resource.wrote is not None:
+        await resource.wrote(session, row, data.keys())
     made = await shown(session, resource, row)
     await audit.record(
         session, f"{kind_of(resource)}.created", kind_of(resource), row.id, None, _columns(resource, made), reason
@@ -112,6 +114,8 @@ async def change(
         await audit.record(session, f"{kind}.{action}", kind, row.id, old, {**changed, **hidden}, reason)
         if resource.told is not None:
             await resource.told(session, row, changed, reason)
+    if resource.wrote is not None:
+        await resource.wrote(session, row, data.keys())
     return await shown(session, resource, row)
 
 

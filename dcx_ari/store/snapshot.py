@@ -7,13 +7,13 @@ milliseconds, most of them for the list of ids and versions.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, text
+from sqlalchemy import Table, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, col
 
 from dcx_ari.ari.trunks import TrunkAccount
 from dcx_ari.decide.snapshot import TABLES, Snapshot, amend, build
@@ -29,15 +29,22 @@ _ATTRIBUTES = {
     "suppression_lists": "suppressions",
 }
 """Tables that a snapshot keeps under a shorter name."""
+_PUBLISHED = (
+    select(col(models.FlowVersion.flow_id), func.max(models.FlowVersion.number))
+    .join(models.Flow, col(models.Flow.id) == col(models.FlowVersion.flow_id))
+    .where(col(models.Flow.status) == "published")
+    .group_by(col(models.FlowVersion.flow_id))
+)
 _FEW = 500  # more changed rows than this are read with the whole table
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """One consistent read: the snapshot, the flow documents as stored, the trunks with their credentials."""
+    """One consistent read: the snapshot, the published flows by id with their newest version's number, the trunks with
+    their credentials."""
 
     snapshot: Snapshot
-    flows: tuple[Mapping[str, Any], ...]
+    published: Mapping[int, int]
     trunks: tuple[TrunkAccount, ...]
 
 
@@ -53,14 +60,28 @@ async def load(database: Database, company_zone: str, previous: Snapshot | None 
     async with database.read_connection() as connection:
         version = int((await connection.execute(text("SELECT version FROM config_version"))).scalar_one())
         trunks = await _rows(connection, models.Trunk.__tablename__)
-        flows = await _rows(connection, models.Flow.__tablename__)
+        published = {row[0]: row[1] for row in await connection.execute(_PUBLISHED)}
         if previous is None or previous.company_zone != company_zone:
             tables = {name: await _rows(connection, name) for name in TABLES}
             snapshot = build(tables, version=version, company_zone=company_zone, previous=previous)
         else:
             changed, deleted = await _differences(connection, previous)
             snapshot = amend(previous, changed, deleted, version=version)
-    return Loaded(snapshot, tuple(flows), tuple(_account(row) for row in trunks))
+    return Loaded(snapshot, published, tuple(_account(row) for row in trunks))
+
+
+async def load_versions(database: Database, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], Any]:
+    """Documents of flows by flow id and number; those that are not there are left out. Raises StoreError."""
+    version = models.FlowVersion
+    columns = (col(version.flow_id), col(version.number), col(version.document))
+    keys = list(wanted)
+    found: dict[tuple[int, int], Any] = {}
+    async with database.read_connection() as connection:
+        for start in range(0, len(keys), _FEW):
+            few = tuple_(col(version.flow_id), col(version.number)).in_(keys[start : start + _FEW])
+            for flow_id, number, document in await connection.execute(select(*columns).where(few)):
+                found[flow_id, number] = document
+    return found
 
 
 async def _differences(

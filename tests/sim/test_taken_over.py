@@ -153,3 +153,35 @@ async def test_killed_twice(tmp_path: Path) -> None:
                 (call,) = await x.over()
                 assert caller.talked_with(buyer.call) == pytest.approx(60, abs=0.5)
                 assert (call["revenue_cents"], (await x.kinds()).count("adopted")) == (2500, 2)
+
+
+def _asks(word: str, digit: str) -> dict[str, object]:
+    """A menu that says `word` and leads to a node of that name."""
+    menu = {"type": "menu", "say": word, "choices": {digit: word}, "timeout_s": 20, "on": {"any": word}}
+    return {"start": "menu", "nodes": {"menu": menu, word: {"type": "hangup"}}}
+
+
+@pytest.mark.parametrize("unpublished", [False, True])
+async def test_a_call_keeps_the_version_it_began_with(tmp_path: Path, unpublished: bool) -> None:
+    async with exchange(tmp_path / "a") as x:
+        flow = await x.add("flows", name="Menu", document=_asks("old", "1"), status="published")
+        await x.change("campaigns", x.campaign_id, flow_id=flow)
+        first = x.call()
+        await first.hears("sound:said/old")
+        await x.change("flows", flow, document=_asks("new", "2"))
+        draft = x.call()  # a saved draft changes nothing
+        await draft.hears("sound:said/old")
+        draft.hang_up()
+        await x.change("flows", flow, status="published")
+        second = x.call()
+        await second.hears("sound:said/new")
+        if unpublished:
+            await x.change("flows", flow, status="draft")
+        async with killed(x):
+            await asyncio.sleep(3)
+            await first.press("1")
+            await second.press("2")
+            calls = await x.over()
+            assert [heard for heard in first.media if "said" in heard] == ["sound:said/old"] * 2
+            assert [call["flow_version"] for call in calls] == [1, 1, 2]
+            assert [call["flow_path"].split()[-1] for call in calls] == ["old:end", "menu", "new:end"]
