@@ -57,7 +57,14 @@ RINGS = (
     _ring(
         "dcx_ari/store",
         "dcx_ari.store dcx_ari.decide dcx_ari.call.leg dcx_ari.call.ports dcx_ari.call.saved dcx_ari.call.tasks dcx_ari.ari.trunks",
-        "alembic annotated_types email_validator msgspec phonenumbers pydantic sqlalchemy sqlmodel",
+        "alembic annotated_types asyncpg email_validator msgspec phonenumbers pydantic sqlalchemy sqlmodel",
+    ),
+    _ring(
+        "dcx_ari/integrations",
+        "dcx_ari.integrations dcx_ari.decide dcx_ari.call.ports dcx_ari.services.lookup dcx_ari.settings "
+        "dcx_ari.store.mail dcx_ari.store.targets",
+        "aiohttp aiosmtplib msgspec",
+        frozenset(),
     ),
     _ring("dcx_ari/bus", "dcx_ari.bus"),
     _ring(
