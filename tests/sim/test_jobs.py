@@ -18,12 +18,12 @@ from dcx_ari.store.errors import StoreError
 from dcx_ari.store.migrate import migrate
 from dcx_ari.store.models import JobRun
 
-pytestmark = pytest.mark.sim
+pytestmark = [pytest.mark.sim, pytest.mark.databases]
 EPOCH_MS = 1_800_000_000_000
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(dbms: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "dcx.db"
     asyncio.run(migrate(f"sqlite:///{path}"))
     return path

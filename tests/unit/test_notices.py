@@ -32,7 +32,7 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(dbms: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "dcx.db"
     asyncio.run(migrate(f"sqlite:///{path}"))
     return path

@@ -24,12 +24,12 @@ from dcx_ari.store.migrate import migrate
 from dcx_ari.store.models import ConfigVersion, JobRun
 from dcx_ari.store.outbox import MAX_PAYLOAD, TooLarge, put
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.databases]
 DAY_MS = 86_400_000
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(dbms: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "dcx.db"
     asyncio.run(migrate(f"sqlite:///{path}"))
     return path
@@ -454,6 +454,7 @@ async def test_it_wakes_for_what_is_written_here_and_stops_with_everything_writt
     assert await outbox.states() == ["delivered"] * 2
 
 
+@pytest.mark.sqlite_only
 async def test_a_database_that_is_locked_is_waited_for(db: Database, far: Receiver, tmp_path: Path):
     """What was delivered is not sent again only because it could not be written down at once."""
     impatient = open_database(f"sqlite:///{tmp_path}/dcx.db", busy_timeout_ms=1)

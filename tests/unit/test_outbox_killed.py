@@ -13,8 +13,9 @@ from outbox_kit import Outbox, Received, receiver
 
 from dcx_ari.store.db import open_database
 from dcx_ari.store.migrate import migrate
+from tests.databases import url_of
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.databases]
 WORKER = Path(__file__).with_name("outbox_worker.py")
 CALLS, EVENTS = 25, ("call.started", "call.answered", "call.completed")
 
@@ -31,9 +32,10 @@ async def test_killed_twice_in_the_middle_nothing_is_lost(tmp_path: Path):
                 await outbox.tell(
                     event, {"call_id": f"c{number}"}, order_key=f"c{number}", dedupe_key=f"c{number}/{event}"
                 )
+        worker_url = url_of(tmp_path / "dcx.db")
         for row_count in (15, 40):
-            await killed_after(url, far.got, row_count)
-        last = await start(url)
+            await killed_after(worker_url, far.got, row_count)
+        last = await start(worker_url)
         async with asyncio.timeout(60):
             while set(await outbox.states()) != {"delivered"}:
                 await asyncio.sleep(0.05)
