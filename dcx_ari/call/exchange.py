@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from dcx_ari.ari import events as ev
@@ -27,6 +28,9 @@ from dcx_ari.decide.causes import Cause
 
 log = logging.getLogger(__name__)
 
+MakeCall = Callable[[str, Inbound, Ari, str, Ports], Call]
+"""Makes the call object of a new call, from its id, what arrived, and where it lives."""
+
 
 class Lifecycle(Protocol):
     """What the shell does around calls. All of it is idempotent."""
@@ -43,7 +47,9 @@ class Lifecycle(Protocol):
 class Exchange:
     """The calls of one worker. `app` is its Stasis application, a stable slot name such as `dcx-0`."""
 
-    def __init__(self, transport: Transport, app: str, ports: Ports, flow: Flow, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, transport: Transport, app: str, ports: Ports, flow: Flow, lifecycle: Lifecycle, make: MakeCall = Call
+    ) -> None:
         self.ari = Ari(transport)
         self.app = app
         self.ports = ports
@@ -54,6 +60,7 @@ class Exchange:
         self._transport = transport
         self._flow = flow
         self._lifecycle = lifecycle
+        self._make = make
         self._callers: dict[str, Call] = {}  # by Asterisk's id of the caller's channel
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._spawner = Spawner()
@@ -115,7 +122,7 @@ class Exchange:
     def take(self, inbound: Inbound) -> Call:
         """Begin a new call for a channel that waits in our application."""
         now = self.ports.now_ms()
-        call = Call(new_call_id(now), inbound, self.ari, self.app, self.ports)
+        call = self._make(new_call_id(now), inbound, self.ari, self.app, self.ports)
         self.ports.journal.opened(call.id, inbound, call.started_at)
         self.adopt(call, self._flow)
         return call

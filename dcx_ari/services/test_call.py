@@ -99,7 +99,7 @@ async def decide(
         zip_code=asked.tags.get("zip"),
         is_test=True,
     )
-    usage = await _usage(database, ledger, wanted(snapshot, facts), facts)
+    usage = await usage_for(database, ledger, wanted(snapshot, facts), facts)
     decision = route(facts, snapshot, usage, at, secrets.randbits(32) if seed is None else seed)
     return Answered(decision, of_decision(decision, snapshot))
 
@@ -237,7 +237,8 @@ def _known(snapshot: Snapshot, phone_number: str, caller: str) -> dict[str, str]
     }
 
 
-async def _usage(database: Database, ledger: Ledger, want: Wanted, facts: CallFacts) -> Usage:
+async def usage_for(database: Database, ledger: Ledger, want: Wanted, facts: CallFacts) -> Usage:
+    """What a decision about `facts` asks for, as it is now. Raises StoreError."""
     figures = await ledger.figures(want.scopes, want.period_keys)
     history = await previous_calls(database, facts.caller, facts.call_id) if want.history and facts.caller else ()
     return Usage(

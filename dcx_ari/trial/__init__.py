@@ -1,0 +1,1 @@
+"""Trying flows without a phone: the live interpreter on a fake Asterisk, in virtual time."""
