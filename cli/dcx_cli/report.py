@@ -54,6 +54,7 @@ def calls(
     chart: Annotated[bool, typer.Option(help="Draw bars below the table.")] = True,
     csv: Annotated[str, typer.Option(help="Write CSV to this file; - is the screen.", show_default=False)] = "",
     xlsx: Annotated[Path | None, typer.Option(help="Write a workbook with charts.", show_default=False)] = None,
+    pdf: Annotated[Path | None, typer.Option(help="Write a table to print.", show_default=False)] = None,
     json: Json = False,
 ) -> None:
     """Sum calls by one or two dimensions."""
@@ -75,9 +76,11 @@ def calls(
         _write(csv, render(made, "csv"))
     if xlsx is not None:
         _write(str(xlsx), render(made, "excel"))
+    if pdf is not None:
+        _write(str(pdf), render(made, "pdf"))
     if json:
         show.as_json(made.as_json())
-    elif not csv and xlsx is None:
+    elif not csv and xlsx is None and pdf is None:
         _show(made, chart=chart)
 
 

@@ -43,7 +43,7 @@ _QUERY = {
     "sort_order": Param("Default: desc.", {"type": "string", "enum": ["asc", "desc"]}),
     "limit": Param("Most rows; 0 (default): all.", {**NUMBER, "minimum": 0, "maximum": 99_999}),
     "number_cost": Param("Add the rent of the numbers, by their calls.", {"type": "boolean"}),
-    "format": Param("Default: json.", {"type": "string", "enum": ["json", "csv", "excel", "xlsx"]}),
+    "format": Param("Default: json.", {"type": "string", "enum": ["json", "csv", "excel", "xlsx", "pdf"]}),
     **{name: Param(each.help) for name, each in FILTERS.items() if name not in _DATES},
 }
 

@@ -1,4 +1,4 @@
-"""A report as a file: CSV for programs (the columns of the JSON), a workbook with charts for people."""
+"""A report as a file: CSV for programs (the columns of the JSON), a workbook with charts or PDF for people."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from dcx_ari.services.csv_text import escaped
 from dcx_ari.services.errors import Invalid
 from dcx_ari.services.parse import suggest
 from dcx_ari.services.report_dims import DIMENSIONS
+from dcx_ari.services.report_pdf import to_pdf
 from dcx_ari.services.reports import Report
 
-FileFormat = Literal["csv", "excel"]
+FileFormat = Literal["csv", "excel", "pdf"]
 FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 MEDIA: Mapping[FileFormat, tuple[str, str]] = {
     "csv": ("csv", "text/csv"),
     "excel": ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    "pdf": ("pdf", "application/pdf"),
 }
 """Ending and media type of a file."""
 _ALIASES = {"xlsx": "excel"}
@@ -35,7 +37,7 @@ def format_of(text: str) -> FileFormat:
     for known in FORMATS:
         if name == known:
             return known
-    raise Invalid("format", f"must be json, csv or excel (xlsx){suggest(name, FORMATS)}")
+    raise Invalid("format", f"must be json, csv, excel (xlsx) or pdf{suggest(name, FORMATS)}")
 
 
 def file_name(report: Report, wanted: FileFormat) -> str:
@@ -45,7 +47,13 @@ def file_name(report: Report, wanted: FileFormat) -> str:
 
 
 def render(report: Report, wanted: FileFormat) -> bytes:
-    return to_csv(report).encode() if wanted == "csv" else to_xlsx(report)
+    match wanted:
+        case "csv":
+            return to_csv(report).encode()
+        case "excel":
+            return to_xlsx(report)
+        case "pdf":
+            return to_pdf(report)
 
 
 def to_csv(report: Report) -> str:

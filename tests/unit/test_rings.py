@@ -71,7 +71,7 @@ RINGS = (
         "dcx_ari/services",
         "dcx_ari.services dcx_ari.bus dcx_ari.store dcx_ari.decide dcx_ari.clock dcx_ari.settings "
         "dcx_ari.flows.document dcx_ari.flows.checking dcx_ari.flows.known dcx_ari.flows.problems dcx_ari.flows.source",
-        "argon2 msgspec phonenumbers pydantic sqlalchemy sqlmodel xlsxwriter yaml",
+        "argon2 fpdf msgspec phonenumbers pydantic sqlalchemy sqlmodel xlsxwriter yaml",
     ),
     _ring(
         "dcx_ari/api",

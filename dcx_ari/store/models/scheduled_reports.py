@@ -15,7 +15,7 @@ from dcx_ari.store.types import Millis
 
 Frequency = Literal["daily", "weekly", "monthly"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-ReportFormat = Literal["csv", "excel"]
+ReportFormat = Literal["csv", "excel", "pdf"]
 Recipient = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254)]
 Recipients = Annotated[list[Recipient], Len(1, 50)]
 Filters = Annotated[dict[str, list[str]], Len(0, 50)]
@@ -36,7 +36,7 @@ class ScheduledReportFields(SQLModel):
     )
     filter_config: Filters = json_field(Filters, 'Filters of calls: {"campaign": ["Solar"], …}', factory=dict)
     recipients: Recipients = json_field(Recipients, "E-mail addresses", factory=list)
-    format: ReportFormat = choice("csv", "csv or excel")
+    format: ReportFormat = choice("csv", "csv, excel or pdf")
     status: Status = choice("ACTIVE", "ACTIVE or INACTIVE (not sent)")
 
 

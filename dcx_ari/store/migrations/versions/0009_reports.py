@@ -13,7 +13,7 @@ JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgr
 CHECKS = {
     "frequency": "frequency IN ('daily', 'weekly', 'monthly')",
     "weekday": "weekday IN ('mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun')",
-    "format": "format IN ('csv', 'excel')",
+    "format": "format IN ('csv', 'excel', 'pdf')",
     "status": "status IN ('ACTIVE', 'INACTIVE')",
     "month_day": "month_day BETWEEN 1 AND 31",
 }
