@@ -8,13 +8,14 @@ lost with the process, so that is used only for what Asterisk or a later row sho
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from dcx_ari.call.leg import Leg
 from dcx_ari.call.ports import Inbound
@@ -105,7 +106,7 @@ class Journal:
             "caller": inbound.caller,
             "caller_name": inbound.caller_name,
             "caller_city": city_of(self._cities, inbound.caller),
-            "headers": json.dumps(dict(inbound.headers)),
+            "headers": _text(dict(inbound.headers)),
             "sip_call_id": inbound.headers.get("call-id"),
             "test": inbound.test,
             "postback_key": f"{secrets.token_urlsafe(12)}.{secrets.token_urlsafe(24)}",  # see services.postbacks
@@ -130,7 +131,7 @@ class Journal:
 
     def event(self, call_id: str, at_ms: int, kind: str, data: Mapping[str, Any]) -> None:
         seq = self._sequences[call_id] = self._sequences.get(call_id, 0) + 1
-        self._events.append({"call_id": call_id, "at": at_ms, "seq": seq, "kind": kind, "data": json.dumps(data)})
+        self._events.append({"call_id": call_id, "at": at_ms, "seq": seq, "kind": kind, "data": _text(data)})
         self._posted()
 
     def leg(self, call_id: str, leg: Leg) -> None:
@@ -244,10 +245,14 @@ def _again(statement: Statement) -> Statement:
     return (f"{sql} ON CONFLICT DO NOTHING" if plain else sql), rows
 
 
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()  # several times a call: an eighth of what `json` takes
+
+
 def _plain(name: str, value: Any) -> Any:
     """JSON columns as text; a string there is JSON already (a Decision)."""
     if name in _JSON_COLUMNS and value is not None and not isinstance(value, str):
-        return json.dumps(value)
+        return _text(value)
     return value
 
 
