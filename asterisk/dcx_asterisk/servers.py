@@ -9,6 +9,7 @@ Both listen on loopback, keep everything below their folder, and end with the `w
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -47,7 +48,7 @@ class Postgres:
     def __init__(self, folder: Path, tree: Tree, *, durable: bool = False) -> None:
         self.folder = folder
         self._durable = durable
-        self._port = free_ports(1, within=range(23000, 24000))[0]
+        self._port = _port()
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o711)
@@ -83,7 +84,15 @@ class Postgres:
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         command = [str(binary), "-D", str(self._data), "-p", str(self._port), *settings]
         self._process = _spawn(command, self.folder / "postgres.log", self._as, self._environment())
-        _await(self._process, self._port, self.folder / "postgres.log", _postgres_answers)
+        _await(self._process, self._port, self.folder / "postgres.log", self._ready)
+
+    def _ready(self, port: int) -> bool:
+        """It says so itself: on the port another server, started at the same moment, may answer."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return lines[7:8] != [] and lines[7].strip() == "ready" and _postgres_answers(port)
 
     def stop(self, number: int = signal.SIGINT) -> None:
         """SIGINT: at once and in order. SIGKILL: as a crash, with all its helpers."""
@@ -124,7 +133,7 @@ class Redis:
     def __init__(self, folder: Path, tree: Tree) -> None:
         self._folder = folder
         self._tree = tree
-        self._port = free_ports(1, within=range(23000, 24000))[0]
+        self._port = _port()
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -144,6 +153,11 @@ class Redis:
         if process is not None and process.poll() is None:
             process.send_signal(number)
             process.wait(_UP_S)
+
+
+def _port() -> int:
+    """One of many, so that two who look at the same moment hardly ever find the same."""
+    return free_ports(1, within=random.sample(range(23000, 24000), 1000))[0]
 
 
 def _runnable(tree: Tree, target: Path) -> Tree:

@@ -12,6 +12,7 @@ from dcx_ari.decide.periods import Period
 from dcx_ari.store.ledger import Ledger
 from dcx_ari.store.ledger.models import TABLES
 from dcx_ari.store.models import Call
+from tests import databases
 
 KEYS: dict[str, str] = {"concurrent": "now", "hour": "2026-05-01T10+0000", "day": "2026-05-01", "total": "all"}
 ANSWERED = Outcome(answered=True)
@@ -19,7 +20,11 @@ START = 1_777_630_000_000
 
 
 def new_file(path: Path) -> Path:
-    """A database file with the ledger's tables and that of calls, in WAL mode as the store makes it."""
+    """A database file with the ledger's tables and that of calls, in WAL mode as the store makes it. (On PostgreSQL:
+    a file that stands for a migrated database.)
+    """
+    if databases.where_of(path) != str(path):
+        return path
     engine = create_engine(URL.create("sqlite", database=str(path)))
     SQLModel.metadata.create_all(engine, tables=[*TABLES, Call.__table__])
     engine.dispose()
@@ -72,7 +77,4 @@ async def shown(ledger: Ledger, wanted: Hold | CounterKey) -> tuple[int, int]:
 
 def sql(ledger: Ledger, statement: str, *values: Any) -> list[tuple[Any, ...]]:
     """Go behind the ledger's back."""
-    with sqlite3.connect(ledger.path) as db:
-        rows = db.execute(statement, values).fetchall()
-    db.close()
-    return rows
+    return databases.rows(Path(ledger.path), statement, *values)

@@ -24,7 +24,7 @@ from dcx_ari.store.migrate import migrate
 from dcx_ari.store.models import AuditEntry, CallSessionTag, Suppression
 from tests.unit.call_log_kit import ZONE, add, at, call, configure
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.databases]
 
 NOON = at("2026-03-02T12:00")
 HOUR = 3_600_000
@@ -33,7 +33,7 @@ BOB = "+13105550199"
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(dbms: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "dcx.db"
 
     async def make() -> None:

@@ -24,13 +24,13 @@ from dcx_ari.services.resources import RESOURCES
 from dcx_ari.store.db import Database
 from dcx_ari.store.models import IdempotencyKey
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.databases]
 BODY = {"name": "C"}
 KEY = {"Idempotency-Key": "a1"}
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(dbms: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return migrated(tmp_path_factory.mktemp("template"))
 
 

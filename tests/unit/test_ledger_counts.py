@@ -10,7 +10,7 @@ from dcx_ari.decide.caps import Hold, Outcome, holds_for, split_counted
 from dcx_ari.decide.rows import Buyer, Campaign, Group, Source
 from dcx_ari.store.ledger import Difference, Ledger, Money, Refused, Reserved, Sums
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.databases]
 
 LIVE = hold("attempt", "concurrent")
 ATTEMPT, CONNECT = hold("attempt", "day"), hold("connect", "total")

@@ -1,6 +1,5 @@
 """Conversions, corrections, adjustments: booked once, flagged where a limit is passed, never edited."""
 
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from ledger_kit import ANSWERED, Clock, hold, leg, new_file, shown, sql
 
 from dcx_ari.store.ledger import BadEntry, Converted, Ledger, Money, Sums
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.databases]
 
 REVENUE = Money("c", "revenue", "conversion", 1200, buyer_id=1)
 PAYOUT = Money("c", "payout", "conversion", 800, source_id=4)
@@ -149,5 +148,5 @@ async def test_entries_cannot_be_changed(ledger: Ledger, table: str) -> None:
     await ledger.reserve("c", 1, leg())
     await ledger.convert("c", 1, 1200, [REVENUE])
     for statement in (f"UPDATE {table} SET reason = 'x'", f"DELETE FROM {table}"):  # noqa: S608
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        with pytest.raises(Exception, match="append-only"):
             sql(ledger, statement)

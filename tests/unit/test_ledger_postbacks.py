@@ -24,7 +24,7 @@ from dcx_ari.store.ledger.report import Report
 from dcx_ari.store.migrate import migrate
 from dcx_ari.store.models import Call, Leg
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.databases]
 
 START = 1_777_630_000_000
 NOW = START + 3_600_000

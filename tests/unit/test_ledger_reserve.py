@@ -10,7 +10,7 @@ from ledger_kit import ANSWERED, START, Clock, hold, leg, new_file, shown, sql
 from dcx_ari.store.errors import StoreError
 from dcx_ari.store.ledger import AttemptClosed, BadEntry, Ledger, Refused, Reserved, Spacing, open_ledger
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.databases]
 
 
 @pytest.fixture
@@ -168,6 +168,7 @@ async def test_usage_forgets_days_long_over(ledger: Ledger, clock: Clock) -> Non
     await fresh.close()
 
 
+@pytest.mark.sqlite_only
 async def test_a_database_that_cannot_be_used_is_said(tmp_path: Path, ledger: Ledger) -> None:
     missing = Ledger(str(tmp_path / "missing.db"))
     with pytest.raises(StoreError, match="cannot be opened"):
@@ -179,6 +180,7 @@ async def test_a_database_that_cannot_be_used_is_said(tmp_path: Path, ledger: Le
         open_ledger("sqlite://")
 
 
+@pytest.mark.sqlite_only
 async def test_a_locked_database_is_said_and_does_no_harm(tmp_path: Path) -> None:
     ledger = Ledger(str(new_file(tmp_path / "x.db")), busy_timeout_ms=20)
     await ledger.reserve("c", 1, leg())

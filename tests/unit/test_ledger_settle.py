@@ -9,7 +9,7 @@ from ledger_kit import ANSWERED, START, Clock, hold, leg, new_file, shown, sql
 from dcx_ari.decide.caps import Outcome
 from dcx_ari.store.ledger import Freed, Ledger, Refused, Reserved
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.databases]
 
 BUSY = Outcome()
 

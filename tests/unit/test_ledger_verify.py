@@ -8,7 +8,7 @@ from ledger_kit import ANSWERED, Clock, hold, leg, new_file, sql
 
 from dcx_ari.store.ledger import Ledger, Spacing
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.databases]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
         ("UPDATE cap_holds SET limit_value = 11 WHERE period = 'spacing' AND call_id = 'c2'", ["spacing"]),
         (
             "INSERT INTO cap_entries (kind, scope, scope_id, metric, period, period_key, amount, over_cap, at)"
-            " VALUES ('adjust', 'buyer', 1, 'connect', 'day', '2026-05-01', 1, 0, 0)",
+            " VALUES ('adjust', 'buyer', 1, 'connect', 'day', '2026-05-01', 1, false, 0)",
             ["used"],
         ),
     ],

@@ -19,14 +19,14 @@ from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.migrate import migrate
 from dcx_ari.store.models import Buyer, ConfigVersion
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.databases]
 R = RESOURCES
 A = "+15551230001"
 FLOW = {"start": "end", "nodes": {"end": {"type": "hangup"}}}
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(dbms: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database, made once and copied for each test."""
     path = tmp_path_factory.mktemp("template") / "dcx.db"
     asyncio.run(migrate(f"sqlite:///{path}"))

@@ -17,12 +17,12 @@ from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.migrate import migrate
 from dcx_ari.store.snapshot import load
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.databases]
 ZONE = "America/New_York"
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(dbms: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "dcx.db"
     asyncio.run(migrate(f"sqlite:///{path}"))
     return path
