@@ -97,10 +97,13 @@ class Jobs:
             await asyncio.sleep(LOOK_S)
 
     async def _take(self) -> bool | None:
-        """None: the database could not be asked."""
+        """Ask for the lease, or for more of it. None: the database could not be asked."""
         now = self._clock()
+        until = now + round(LEASE_S * 1000)
         try:
-            return await leases.take(self._database, self._lease, self._holder, now, now + round(LEASE_S * 1000))
+            if self.holding:
+                return await leases.keep(self._database, self._lease, self._holder, until)
+            return await leases.take(self._database, self._lease, self._holder, now, until)
         except StoreError as error:
             log.warning("the lease of the jobs cannot be asked for: %s", error)
             return None

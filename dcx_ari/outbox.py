@@ -114,6 +114,8 @@ class Deliverer:
 
     async def _start_due(self, http: GuardedSession) -> None:
         now = self._clock()
+        if not await deliveries.anything_due(self._database, now):
+            return
         while (room := AT_ONCE - len(self._tasks)) > 0:
             rows = await deliveries.due_rows(
                 self._database, now, room, busy=self._busy(now), in_flight=self._sending.keys()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from sqlalchemy import text
 from sqlmodel import col, select
 
 from dcx_ari.decide.cap_alerts import claim_key, reached, remembered_until
@@ -24,6 +25,7 @@ from dcx_ari.store.outbox import tell
 LOOK_MS = 2_000
 _ALL_MS = 600_000
 _CHANGED_MS = 60_000  # limits that changed are compared anew, this often at most
+_NEWEST = text("SELECT COALESCE(MAX(rev), 0) FROM cap_counters")
 _COUNTED = ("hour", "day", "month", "total")
 
 
@@ -56,16 +58,24 @@ class CapAlerts:
         if everything:
             self._all_at, self._version = now, snapshot.version
             self._told.clear()
+        if not everything and await self._newest() == self._rev:
+            return now + LOOK_MS
         alerts, rev = await self._look(snapshot, now, everything)
         if alerts:
             await self._tell(alerts, now)
         self._rev = rev
         return now + LOOK_MS
 
+    async def _newest(self) -> int:
+        """The newest revision of any counter; the end of an index."""
+        async with self._database.read_connection() as connection:
+            return int((await connection.execute(_NEWEST)).scalar_one())
+
     async def _look(self, snapshot: Snapshot, now: int, everything: bool) -> tuple[list[Alert], int]:
         """What is new, and the revision up to which was looked."""
         row = CapCounter
         query = select(row).where(col(row.period).in_(_COUNTED), col(row.used) > 0)
+        newest = await self._newest()  # before the rows: what comes in between is looked at again
         query = (
             query.where(col(row.period_key).in_(_current(snapshot, now)))
             if everything
@@ -73,7 +83,7 @@ class CapAlerts:
         )
         async with self._database.read() as session:
             rows = (await session.exec(query)).all()
-        return list(self._alerts(snapshot, rows)), max([self._rev, *(each.rev for each in rows)])
+        return list(self._alerts(snapshot, rows)), newest
 
     def _alerts(self, snapshot: Snapshot, counters: Sequence[CapCounter]) -> Iterator[Alert]:
         rows: dict[str, Any] = {

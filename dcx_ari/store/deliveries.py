@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnClause, delete, exists, func, insert, literal_column, or_, select, update
+from sqlalchemy import ColumnClause, delete, exists, func, insert, literal_column, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -36,6 +36,15 @@ class Due:
     url: str | None
     secrets: tuple[str, ...]
     failing_since: int | None
+
+
+async def anything_due(database: Database, now: int) -> bool:
+    """The cheap question, asked every second. Raises StoreError."""
+    async with database.read_connection() as connection:
+        return (await connection.execute(_ANYTHING, {"now": now})).first() is not None
+
+
+_ANYTHING = text("SELECT 1 FROM outbox WHERE state = 'pending' AND next_at <= :now LIMIT 1")
 
 
 async def due_rows(

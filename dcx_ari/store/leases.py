@@ -29,6 +29,13 @@ async def take(database: Database, name: str, holder: str, now: int, until: int)
         return await _insert(session, Lease, {"name": name, "holder": holder, "until_at": until}, "name")
 
 
+async def keep(database: Database, name: str, holder: str, until: int) -> bool:
+    """Hold on to a lease that we have; False where another has it by now. Raises StoreError."""
+    mine = update(Lease).where(col(Lease.name) == name, col(Lease.holder) == holder).values(until_at=until)
+    async with database.write_connection() as connection:
+        return bool((await connection.execute(mine)).rowcount)
+
+
 async def give_back(database: Database, name: str, holder: str) -> None:
     """Let another take the lease at once. Raises StoreError."""
     async with database.write() as session:
