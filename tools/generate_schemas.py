@@ -14,6 +14,7 @@ from dcx_ari.api.openapi import document
 from dcx_ari.app import api_routes
 from dcx_ari.flows.schema import flow_schema
 from dcx_ari.services.event_schemas import event_schemas
+from dcx_ari.trial.cases import cases_schema
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 
@@ -21,6 +22,7 @@ SCHEMAS = Path(__file__).parents[1] / "schemas"
 def contracts() -> dict[str, str]:
     """File name → content."""
     found = {"flow.schema.json": flow_schema()}
+    found["flow-tests.schema.json"] = cases_schema()
     found |= {f"webhooks/{name}.json": schema for name, schema in event_schemas().items()}
     found["openapi.json"] = document(api_routes())
     return {name: json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in found.items()}

@@ -10,10 +10,11 @@ from typing import Any
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from dcx_ari.flows.checking import check as check_source
 from dcx_ari.flows.checking import check_text as check_document
 from dcx_ari.flows.known import Known
 from dcx_ari.flows.problems import Problem
-from dcx_ari.flows.source import as_text
+from dcx_ari.flows.source import Source, as_text
 from dcx_ari.services import publishing
 from dcx_ari.services.documents import known_of
 from dcx_ari.services.errors import Conflict, Invalid, NotFound
@@ -92,7 +93,7 @@ async def show(session: AsyncSession, key: str | int, number: int | str | None =
     flow = await _flow(session, key)
     last = await newest(session, flow.id or 0)
     if number == DRAFT:
-        shown = {"flow": flow.name, "number": None, "active": False}
+        shown = {"flow": flow.name, "flow_id": flow.id, "number": None, "active": False}
         return {**shown, "document": flow.document, "source": await asyncio.to_thread(as_text, flow.document)}
     if number is None and last is None:
         raise NotFound("version", f"flow {flow.name!r} was never published")
@@ -101,7 +102,9 @@ async def show(session: AsyncSession, key: str | int, number: int | str | None =
     return {**_shown(version, flow, last), "document": version.document, "source": source}
 
 
-async def diff(session: AsyncSession, key: str | int, old: int | str | None = None, new: int | str | None = None) -> str:
+async def diff(
+    session: AsyncSession, key: str | int, old: int | str | None = None, new: int | str | None = None
+) -> str:
     """Unified diff of two documents; by default of what calls run and the draft. Empty where they are the same.
 
     Comments and layout are left out of it. Raises NotFound, Invalid.
@@ -128,6 +131,20 @@ async def check(session: AsyncSession, text: str) -> list[dict[str, Any]]:
 
 def _unified(old: str, new: str, old_name: str, new_name: str) -> list[str]:
     return list(difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm=""))
+
+
+async def check_data(session: AsyncSession, data: Any) -> list[dict[str, Any]]:
+    """As `check`, of a document that is plain data: without places."""
+    known = await known_of(session)
+    _, problems = await asyncio.to_thread(check_source, Source(data), known)
+    return [problem_json(each) for each in problems]
+
+
+async def drawable(session: AsyncSession, key: str | int, side: int | str | None = None) -> dict[str, Any]:
+    """As `show`: the version that is asked for, else the newest, else the draft."""
+    if side is None and await newest(session, (await _flow(session, key)).id or 0) is None:
+        side = DRAFT
+    return await show(session, key, side)
 
 
 def number_of(text: str | int, field: str = "version") -> int:
@@ -188,6 +205,7 @@ def _source(version: m.FlowVersion) -> str:
 def _shown(version: m.FlowVersion, flow: m.Flow, last: m.FlowVersion | None) -> dict[str, Any]:
     return {
         "flow": flow.name,
+        "flow_id": flow.id,
         "number": version.number,
         "active": flow.status == "published" and last is not None and last.number == version.number,
         "note": version.note,

@@ -70,7 +70,8 @@ RINGS = (
     _ring(
         "dcx_ari/services",
         "dcx_ari.services dcx_ari.bus dcx_ari.store dcx_ari.decide dcx_ari.clock dcx_ari.settings "
-        "dcx_ari.flows.document dcx_ari.flows.checking dcx_ari.flows.known dcx_ari.flows.problems dcx_ari.flows.source",
+        "dcx_ari.flows.document dcx_ari.flows.checking dcx_ari.flows.known dcx_ari.flows.problems dcx_ari.flows.source "
+        "dcx_ari.flows.drawing",
         "argon2 fpdf msgspec phonenumbers pydantic sqlalchemy sqlmodel xlsxwriter yaml",
     ),
     _ring(
@@ -82,7 +83,7 @@ RINGS = (
     _ring(
         "cli/dcx_cli",
         "dcx_cli dcx_ari.services dcx_ari.settings dcx_ari.home_settings dcx_ari.clock "
-        "dcx_ari.app dcx_ari.local dcx_ari.demo dcx_ari.doctor "
+        "dcx_ari.app dcx_ari.local dcx_ari.demo dcx_ari.doctor dcx_ari.trial "
         "dcx_ari.remote dcx_ari.integrations.lookup dcx_ari.store.db dcx_ari.store.errors dcx_ari.store.ledger "
         "dcx_ari.store.migrate dcx_asterisk",
         "pydantic rich typer yaml",
