@@ -170,7 +170,11 @@ def _operation(route: Route, components: _Components) -> dict[str, Any]:
         "operationId": _operation_id(route),
         "summary": route.summary,
         "tags": [route.tag],
-        "parameters": [*_places(route), *(_parameter(name, each) for name, each in route.query.items())],
+        "parameters": [
+            *_places(route),
+            *(_parameter(name, each) for name, each in route.query.items()),
+            *_headers(route),
+        ],
         "responses": _responses(route, components),
     }
     if route.open_query:
@@ -221,6 +225,8 @@ def _general(route: Route) -> Iterator[int]:
         yield from (401, 403, 429)
     if _PLACE.search(route.path) or "view" in route.query:  # a saved view that is not there
         yield 404
+    if _keeps_answers(route):
+        yield 409  # under way with the same Idempotency-Key
     if route.body is not None:
         yield from (409, 413, 415)
 
@@ -228,6 +234,33 @@ def _general(route: Route) -> Iterator[int]:
 def _places(route: Route) -> Iterator[dict[str, Any]]:
     for name in _PLACE.findall(route.path):
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+
+
+def _headers(route: Route) -> Iterator[dict[str, Any]]:
+    if 412 in route.refuses:
+        yield _IF_MATCH
+    if _keeps_answers(route):
+        yield _IDEMPOTENCY_KEY
+
+
+def _keeps_answers(route: Route) -> bool:
+    return route.method == "POST" and route.permission is not None and route.body_media == "application/json"
+
+
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the row as it was read: the change is refused with 412 if it has changed since.",
+    "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,8}"$'},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same request with the same key is done once; its answer is kept for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
 
 
 def _parameter(name: str, param: Param) -> dict[str, Any]:
