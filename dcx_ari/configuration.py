@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,15 +17,15 @@ from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.flows.document import BadFlow, Document, from_data
 from dcx_ari.store.db import Database
 from dcx_ari.store.errors import StoreError
+from dcx_ari.store.glance import Glance
 from dcx_ari.store.news import of_calls
 from dcx_ari.store.receivers import Receiver, receivers
-from dcx_ari.store.snapshot import Loaded, config_version, load, load_versions
+from dcx_ari.store.snapshot import Loaded, load, load_versions
 
 log = logging.getLogger(__name__)
 
 _WATCH_S = 0.25
 _MOST_EARLIER = 50  # versions of flows that are no longer the newest
-_PATIENCE_S = 0.5  # what a call waits at most for a database elsewhere to say whether anything has changed
 
 Changed = Callable[[], Awaitable[None]]
 
@@ -42,7 +41,7 @@ class Configuration:
         self._loaded: Loaded | None = None
         self._documents: Mapping[int, tuple[Document, int]] = {}
         self._earlier: dict[tuple[int, int], Document] = {}
-        self._glance: sqlite3.Connection | None = None
+        self._glance = Glance(database)
         self._receivers: tuple[Receiver, ...] = ()
 
     @property
@@ -119,7 +118,12 @@ class Configuration:
 
     async def fresh(self) -> None:
         """Make sure that changes committed before now are in the snapshot."""
-        if await self._version() not in (None, self.snapshot.version):
+        try:
+            version = await self._glance.version()
+        except StoreError as error:
+            log.warning("a call begins with the configuration as it was: %s", error)
+            return
+        if version != self.snapshot.version:
             await self.load()
             if self._changed is not None:  # a trunk that is new to us is new to Asterisk too
                 await self._changed()
@@ -129,9 +133,7 @@ class Configuration:
         seen = -1
         while True:
             try:
-                version = self._version_at_a_glance()
-                if version is None:
-                    version = await config_version(self._database)
+                version = await self._glance.version()
                 if version != self.snapshot.version:
                     await self.load()
                 if seen != self.snapshot.version:
@@ -142,42 +144,8 @@ class Configuration:
                 log.warning("the configuration cannot be read: %s", error)
             await asyncio.sleep(_WATCH_S)
 
-    async def _version(self) -> int | None:
-        """The version for a call that begins. None: it cannot be read now, and what is loaded has to do."""
-        version = self._version_at_a_glance()
-        if version is None and not self._is_file:
-            try:
-                async with asyncio.timeout(_PATIENCE_S):
-                    return await config_version(self._database)
-            except (StoreError, TimeoutError) as error:
-                log.warning("a call begins with the configuration as it was: %s", error or "no answer")
-        return version
-
-    @property
-    def _is_file(self) -> bool:
-        url = self._database.engine.url
-        return url.drivername.startswith("sqlite") and bool(url.database)
-
-    def _version_at_a_glance(self) -> int | None:
-        """The version, read on the event loop: with SQLite in WAL mode it waits for nobody and takes
-        microseconds, where a hop to a thread and back takes a fraction of a millisecond. None: ask properly.
-        """
-        if not self._is_file:
-            return None
-        try:
-            if self._glance is None:
-                path = self._database.engine.url.database
-                self._glance = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.0)
-            row = self._glance.execute("SELECT version FROM config_version").fetchone()
-        except sqlite3.Error:
-            self.close()
-            return None
-        return int(row[0])
-
     def close(self) -> None:
-        if self._glance is not None:
-            self._glance.close()
-            self._glance = None
+        self._glance.close()
 
 
 def _parsed(flow_id: int, version: int, stored: Any) -> Document | None:
