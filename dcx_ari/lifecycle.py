@@ -151,6 +151,8 @@ def outcome_of(call: Call) -> tuple[str, str | None]:
     if any(leg.bridged_at is not None for leg in call.legs.values()):
         return "COMPLETED", call.failure_reason if call.failure_reason == "node_lost" else None
     reason = call.failure_reason
+    if call.left_message:
+        return "VOICEMAIL", reason
     if reason is None and call.ended_by == "caller":
         return "ABANDONED", "caller_hung_up"
     if reason == "blocked":

@@ -56,6 +56,8 @@ class Call:
         self.recording_id: str | None = None
         self.buyer_id: int | None = None
         self.shown_number = facts.caller  # what a dialled party sees as the caller
+        self.recorded: dict[str, str | None] = {}  # messages of the caller: name → None, "done" or "failed"
+        self.left_message = False
         self._signal = Signal()
         self._playbacks: dict[str, bool] = {}  # id → finished
         self.generation = 0  # how often the call was taken over: by a process that did not begin it
@@ -68,6 +70,8 @@ class Call:
         now = self.ports.now_ms()
         if isinstance(event, ev.PlaybackFinished):
             self._playbacks[resource_id] = True
+        elif isinstance(event, ev.RecordingFinished | ev.RecordingFailed):
+            self.recorded[resource_id] = event.recording.state
         elif resource_id == self.caller.id:
             self.caller.on_event(event, now)
         elif (leg := self.legs.get(resource_id)) is not None:

@@ -12,6 +12,8 @@ def resource_of(event: ev.Event) -> str | None:
             return event.peer.id
         case ev.PlaybackStarted() | ev.PlaybackContinuing() | ev.PlaybackFinished():
             return event.playback.id
+        case ev.RecordingStarted() | ev.RecordingFinished() | ev.RecordingFailed():
+            return event.recording.name
         case ev.ChannelCreated() | ev.ChannelVarset() | ev.ChannelDialplan():
             return None
         case _:

@@ -183,8 +183,34 @@ class Callbacks(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is to become of a message: who gets it by mail, and the urgency it is kept with."""
+
+    mail_to: tuple[str, ...] = ()
+    priority: str = "normal"
+
+
+class Voicemails(Protocol):
+    def greeting(self, call: Call) -> str | None:
+        """The prompt that the dialled number greets with; None: as the flow says."""
+        ...
+
+    async def begin(self, call: Call, voicemail_id: str, message: Message) -> None:
+        """A message is about to be recorded under that name. Durable, so that it is found whatever dies."""
+        ...
+
+    async def under_way(self, call: Call) -> str | None:
+        """The message of this call that another process began to record; None: there is none."""
+        ...
+
+    async def finish(self, call: Call, voicemail_id: str) -> bool:
+        """Recording is over: keep the message, unless nothing is in it; False then, or where that failed."""
+        ...
+
+
 class Absent:
-    """Stands for a part of the shell that is not there: a web, prompts and callbacks that always fail."""
+    """Stands for a part of the shell that is not there: a web, prompts, callbacks and voicemail that always fail."""
 
     async def ask(self, question: Question) -> Any:
         raise WebFailed("webhooks are not available here")
@@ -193,6 +219,17 @@ class Absent:
         raise PromptMissing(f"no prompt {name!r}: uploaded prompts are not available here")
 
     async def request(self, call: Call, number: str, due_at: int) -> bool:
+        return False
+
+    def greeting(self, call: Call) -> str | None:
+        return None
+
+    async def begin(self, call: Call, voicemail_id: str, message: Message) -> None: ...
+
+    async def under_way(self, call: Call) -> str | None:
+        return None
+
+    async def finish(self, call: Call, voicemail_id: str) -> bool:
         return False
 
 
@@ -209,3 +246,4 @@ class Ports:
     web: Web = _ABSENT
     prompts: Prompts = _ABSENT
     callbacks: Callbacks = _ABSENT
+    voicemails: Voicemails = _ABSENT

@@ -147,6 +147,7 @@ class Number:
     ring_timeout_s: int = 30
     status: Status = "ACTIVE"
     monthly_cost_cents: int = 0
+    voicemail_greeting: str | None = None
     version: int = 1
     updated_at: int = 0
 

@@ -53,7 +53,7 @@ RINGS = (
     ),
     _ring("dcx_ari/call", f"dcx_ari.call dcx_ari.decide {_ARI_TYPES}", "", OUTSIDE | {"random", "sqlite3", "time"}),
     _ring("dcx_ari/ari", "dcx_ari.ari dcx_ari.decide.endpoints", "aiohttp msgspec yarl"),
-    _ring("dcx_ari/media", "dcx_ari.media dcx_ari.ari.errors dcx_ari.call.ports dcx_ari.call.tasks", "pydub"),
+    _ring("dcx_ari/media", "dcx_ari.media dcx_ari.ari.errors dcx_ari.call.ports dcx_ari.call.tasks", "numpy pydub soundfile soxr"),
     _ring(
         "dcx_ari/store",
         "dcx_ari.store dcx_ari.decide dcx_ari.call.leg dcx_ari.call.ports dcx_ari.call.saved dcx_ari.call.tasks dcx_ari.ari.trunks",
@@ -69,7 +69,7 @@ RINGS = (
     _ring("dcx_ari/bus", "dcx_ari.bus"),
     _ring(
         "dcx_ari/services",
-        "dcx_ari.services dcx_ari.bus dcx_ari.store dcx_ari.decide dcx_ari.clock dcx_ari.settings "
+        "dcx_ari.services dcx_ari.bus dcx_ari.store dcx_ari.decide dcx_ari.clock dcx_ari.settings dcx_ari.media.sound "
         "dcx_ari.flows.document dcx_ari.flows.checking dcx_ari.flows.known dcx_ari.flows.problems dcx_ari.flows.source "
         "dcx_ari.flows.drawing",
         "argon2 fpdf msgspec phonenumbers pydantic sqlalchemy sqlmodel xlsxwriter yaml",

@@ -20,6 +20,7 @@ from dcx_ari.store.models.jobs import Claim, JobRun, Lease
 from dcx_ari.store.models.keys import ApiKey
 from dcx_ari.store.models.numbers import Number, NumberFields
 from dcx_ari.store.models.outbox import OutboxAttempt, OutboxRow
+from dcx_ari.store.models.prompts import Prompt, PromptFields
 from dcx_ari.store.models.retention import RetentionRule, RetentionRuleFields
 from dcx_ari.store.models.scheduled_reports import ScheduledReport, ScheduledReportFields
 from dcx_ari.store.models.schedules import Schedule, ScheduleFields
@@ -32,6 +33,7 @@ from dcx_ari.store.models.users import AccessRole, Company, Invitation, Notifica
 from dcx_ari.store.models.velocity import VelocityRule, VelocityRuleFields
 from dcx_ari.store.models.versions import ConfigVersion
 from dcx_ari.store.models.views import SavedView, SavedViewFields
+from dcx_ari.store.models.voicemails import Voicemail
 from dcx_ari.store.models.webhooks import WebhookEndpoint, WebhookEndpointFields
 from dcx_ari.store.models.wizard_drafts import WizardDraft
 from dcx_ari.store.models.workers import Worker
@@ -66,6 +68,8 @@ TABLES = (
     "call_events",
     "recordings",
     "call_notes",
+    "prompts",
+    "voicemails",
     "legal_holds",
     "carrier_lookups",
     "callback_requests",
@@ -137,6 +141,8 @@ __all__ = [
     "NumberFields",
     "OutboxAttempt",
     "OutboxRow",
+    "Prompt",
+    "PromptFields",
     "Recording",
     "RetentionRule",
     "RetentionRuleFields",
@@ -158,6 +164,7 @@ __all__ = [
     "UserSession",
     "VelocityRule",
     "VelocityRuleFields",
+    "Voicemail",
     "WebhookEndpoint",
     "WebhookEndpointFields",
     "WizardDraft",

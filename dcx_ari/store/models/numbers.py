@@ -38,6 +38,7 @@ class NumberFields(SQLModel):
     ring_timeout_s: RingSeconds = Field(default=30, description="Seconds to ring forward_to, at least 5")
     status: Status = choice("ACTIVE", "ACTIVE or INACTIVE")
     monthly_cost_cents: Cents = Field(default=0, description="Rent per month, cents")
+    voicemail_greeting: Line | None = Field(default=None, description="Prompt that greets before a voicemail")
     notes: Notes = Field(default="", description="Free text")
 
 
