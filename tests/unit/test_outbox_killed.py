@@ -6,6 +6,8 @@ import asyncio
 import json
 import sys
 from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -35,12 +37,9 @@ async def test_killed_twice_in_the_middle_nothing_is_lost(tmp_path: Path):
         worker_url = url_of(tmp_path / "dcx.db")
         for row_count in (15, 40):
             await killed_after(worker_url, far.got, row_count)
-        last = await start(worker_url)
-        async with asyncio.timeout(60):
+        async with worker(worker_url), asyncio.timeout(60):
             while set(await outbox.states()) != {"delivered"}:
                 await asyncio.sleep(0.05)
-        last.kill()
-        await last.wait()
     rows = {row.id: row for row in await outbox.rows()}
     await database.close()
     assert len(rows) == CALLS * len(EVENTS)
@@ -55,15 +54,20 @@ async def test_killed_twice_in_the_middle_nothing_is_lost(tmp_path: Path):
     assert all(seen == list(EVENTS) for seen in order.values())
 
 
-async def start(url: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(sys.executable, str(WORKER), url)
+@asynccontextmanager
+async def worker(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A deliverer in a process of its own; killed, without warning, at the end."""
+    process = await asyncio.create_subprocess_exec(sys.executable, str(WORKER), url)
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
 
 
 async def killed_after(url: str, got: list[Received], count: int) -> None:
-    """Start a worker; kill it, without warning, when so many requests have come."""
-    worker = await start(url)
-    async with asyncio.timeout(60):
+    """Killed when so many requests have come."""
+    async with worker(url) as process, asyncio.timeout(60):
         while len(got) < count:
             await asyncio.sleep(0.001)
-    worker.kill()
-    assert await worker.wait() == -9
+        assert process.returncode is None
