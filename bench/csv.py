@@ -25,7 +25,7 @@ NOTES = (
     "import: buyers that are new, every row checked by the rules of single rows, written with its audit entry in"
     " transactions of 200; beside it `executemany` of the cells as they are, in one transaction: no checks, no audit",
     "export: all calls with times in RFC 3339, names of campaign, source, buyer and number, and the recording, in parts"
-    " of 2,000 with a query each; beside it one open cursor of `sqlite3` and `csv.writer` over the same columns, raw",
+    " of 4,000 with a query each; beside it one open cursor of `sqlite3` and `csv.writer` over the same columns, raw",
     "resident: the most that the process had (VmHWM), Python and libraries included",
 )
 COLUMNS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,14 +19,13 @@ from dcx_ari.services.call_view import View, view_of
 from dcx_ari.services.calls import REFS, SORTS
 from dcx_ari.services.csv_text import escaped
 from dcx_ari.services.errors import UnknownKey
-from dcx_ari.services.exporting import lines
 from dcx_ari.services.find import keys_of
 from dcx_ari.services.listing import Query
 from dcx_ari.services.resources import RESOURCES, ref_name
 from dcx_ari.store.db import Database
 from dcx_ari.store.models.calls import Call, Recording
 
-CHUNK = 2_000
+CHUNK = 4_000
 _TIMES = ("started_at", "answered_at", "connected_at", "ended_at", "converted_at")
 _FLAGS = ("converted", "source_converted", "test")
 _NUMBERS = ("caller", "dialled")
@@ -107,10 +107,11 @@ async def _look_up(session: AsyncSession, names: Names, rows: Sequence[Any]) -> 
         if unknown:
             known.update(dict.fromkeys(unknown, ""))  # those that are deleted have no name any more
             found = await keys_of(session, RESOURCES[REFS[column]], unknown)
-            known.update({row_id: escaped(key) for row_id, key in found.items()})
+            known.update({row_id: quoted(key) for row_id, key in found.items()})
 
 
 def _text(part: _Part, names: Names, *, first: bool) -> bytes:
+    """Cells that may hold anything are quoted where they need it; the others are joined as they are."""
     rows, view = part.rows, part.view
     by_name = dict(zip((*_COLUMNS, "recording"), zip(*rows, strict=True), strict=True)) if rows else {}
     shown: dict[str, Column] = {}
@@ -123,28 +124,39 @@ def _text(part: _Part, names: Names, *, first: bool) -> bytes:
         if name == "talk_ms":
             shown["duration_s"] = [f"{value / 1000:.3f}" for value in values]
     shown = {name: column for name, column in shown.items() if name not in view.hidden}
-    head = [list(shown)] if first else []
-    return lines([*head, *zip(*shown.values(), strict=True)])
+    lines = [",".join(row) for row in zip(*shown.values(), strict=True)]
+    return "\r\n".join([*([",".join(shown)] if first else []), *lines, ""]).encode()
 
 
 def _cells(name: str, values: Column) -> Column:
     if name in _TIMES:
-        return [_moment(value) if value is not None else "" for value in values]
+        tails = _tails()
+        return [_minute(value // 60_000) + tails[value % 60_000] if value is not None else "" for value in values]
     if name in _FLAGS:
         return ["true" if value else "false" for value in values]
     if name in _NUMBERS:
-        return [value if value[:1] == "+" and value[1:].isdecimal() else escaped(value) for value in values]
+        return [value if value[:1] == "+" and value[1:].isdecimal() else quoted(value) for value in values]
     if name in _TEXTS:
-        return [escaped(value) if value else "" for value in values]
-    return values
+        return [quoted(value) if value else "" for value in values]
+    return ["" if value is None else str(value) for value in values]
 
 
-def _moment(at_ms: int) -> str:
-    """As `render.rfc3339` writes it, the minutes kept for the next call."""
-    seconds, ms = divmod(at_ms, 1000)
-    return f"{_minute(seconds // 60)}{seconds % 60:02d}.{ms:03d}Z"
+def quoted(text: str) -> str:
+    """The cell as csv.writer writes it, a formula made harmless."""
+    made = escaped(text)
+    return f'"{made.replace(_QUOTE, _QUOTE * 2)}"' if _SPECIAL.search(made) else made
+
+
+_QUOTE = '"'
+_SPECIAL = re.compile(r'[,"\r\n]')
 
 
 @lru_cache(maxsize=4_096)
 def _minute(minute: int) -> str:
     return f"{datetime.fromtimestamp(minute * 60, UTC):%Y-%m-%dT%H:%M:}"
+
+
+@lru_cache(maxsize=1)
+def _tails() -> list[str]:
+    """What follows the minute in a time, for each of its milliseconds: the whole time is as `render.rfc3339` has it."""
+    return [f"{ms // 1000:02d}.{ms % 1000:03d}Z" for ms in range(60_000)]

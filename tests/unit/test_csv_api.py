@@ -53,7 +53,7 @@ async def client(db: Database) -> AsyncIterator[Client]:
 
 
 def table(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
+    return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def form(text: str, name: str = "file") -> FormData:
@@ -187,6 +187,7 @@ async def _calls(db: Database, count: int) -> None:
             call = Call(
                 id=f"call{n:04d}",
                 caller="+12125550001" if n % 2 else "=cmd|'x'!A1",
+                caller_name='Ann, "A"\r\n' if n % 2 else "",
                 dialled="+18005550001",
                 status="COMPLETED" if n % 3 else "BUSY",
                 buyer_id=1 if n % 3 else 99,
@@ -213,6 +214,7 @@ async def test_the_call_log(client: Client, db: Database, monkeypatch: pytest.Mo
         "'=Buyer",
         "1.234",
     )
+    assert (second["caller_name"], second["number"], second["cause"]) == ('Ann, "A"\r\n', "", "")
     assert (second["caller"], second["recording"], second["converted"]) == ("+12125550001", "call0001.rec1", "false")
     assert (rows[-1]["caller"], rows[-1]["buyer_id"], rows[-1]["buyer"]) == ("'=cmd|'x'!A1", "99", "")
     busy = table(await (await client.get("/api/calls/export.csv?status=busy&trackdrive_table_id=1")).text())

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dcx_ari.services.csv_text import LONGEST_CELL, LONGEST_ROW, Row, escaped, read_rows, unescaped
 from dcx_ari.services.errors import Invalid
+from dcx_ari.services.export_calls import quoted
 from dcx_ari.services.exporting import lines
 
 pytestmark = pytest.mark.unit
@@ -135,6 +136,11 @@ def test_what_is_written_is_read_back(table: list[list[str]]):
     data = lines([list(KNOWN), *([escaped(cell) for cell in row] for row in table)])
     read_back = [[unescaped(cell) for cell in row] for row in cells(data)[1:]]
     assert read_back == table
+
+
+@given(_ANY)
+def test_quoted_by_hand_is_quoted_as_the_library_does(text: str):
+    assert f"x,{quoted(text)}\r\n".encode() == lines([["x", escaped(text)]])
 
 
 @given(st.binary(max_size=300))
