@@ -79,6 +79,11 @@ RINGS = (
         "dcx_ari.api dcx_ari.bus dcx_ari.services dcx_ari.clock dcx_ari.store.db dcx_ari.store.errors",
         "aiohttp msgspec prometheus_client",
     ),
+    _ring(
+        "dcx_ari/trial",
+        "dcx_ari.trial dcx_ari.testing dcx_ari.flows dcx_ari.call dcx_ari.decide dcx_ari.services dcx_ari.store",
+        "msgspec sqlmodel",
+    ),
     _ring("dcx_ari/testing", "dcx_ari.testing dcx_ari.ari", "aiohttp msgspec", frozenset()),
     _ring(
         "cli/dcx_cli",
