@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -55,10 +56,18 @@ class Databases:
     def seized(self, path: Path, other: Path) -> None:
         """A copy as it is at this moment; whoever is connected to the first is thrown out and kept out."""
         name = str(self.of(path).database)
+        self._finished(name)
         self.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         self._throw_out(name)
         self._made_from(name, other)
         self.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+    def _finished(self, name: str) -> None:
+        """What a ledger's thread is writing gets its commit, as a copy of a SQLite file would wait for it."""
+        at_work = f"pg_stat_activity WHERE datname = '{name}' AND state <> 'idle' AND application_name = 'dcx ledger'"
+        deadline = time.monotonic() + 10
+        while self.run(f"SELECT count(*) FROM {at_work}") and time.monotonic() < deadline:  # noqa: S608
+            time.sleep(0.005)
 
     def take_back(self, below: Path) -> None:
         """The databases of the files below a folder can be used by others."""
@@ -90,7 +99,7 @@ class Databases:
 
     def _throw_out(self, name: str) -> None:
         others = f"pg_stat_activity WHERE datname = '{name}'"
-        self.run(f"SELECT pg_terminate_backend(pid, 20000) FROM {others}")  # noqa: S608 — names of ours
+        self.run(f"SELECT count(pg_terminate_backend(pid, 20000)) FROM {others}")  # noqa: S608 — names of ours
 
     async def _run(self, statement: str, database: str) -> Any:
         connection = await asyncpg.connect(text(self._url(database).set(drivername="postgresql")))
@@ -118,9 +127,19 @@ def instead(databases: Databases, patch: pytest.MonkeyPatch) -> None:
     def database(where: str, timeout_s: float) -> Any:
         return make(where if where.startswith("postgres") else text(databases.of(Path(where))), timeout_s)
 
+    parse_url.databases = databases  # type: ignore[attr-defined]
     patch.setattr(db, "parse_url", parse_url)
     patch.setattr(ledger, "parse_url", parse_url)
     patch.setattr(ledger, "_database", database)
+
+
+def copied_live(path: Path, other: Path) -> None:
+    """A copy of what is committed, while others may be at work. On PostgreSQL they lose their connections."""
+    if (databases := getattr(db.parse_url, "databases", None)) is not None:
+        databases.seized(path, other)
+        return
+    with closing(sqlite3.connect(path)) as was, closing(sqlite3.connect(other)) as now:
+        was.backup(now)
 
 
 def text(url: URL) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from dcx_ari.store.migrate import migrate
 from dcx_ari.testing.fake_asterisk import FakeAsterisk
 from dcx_ari.testing.far_end import FarEnd, Phone
 from dcx_ari.testing.parties import Caller
+from tests.databases import copied_live
 
 NUMBER = "+18005550199"
 EPOCH_MS = 1_772_463_600_000  # 2026-03-02 10:00 in New York, a Monday
@@ -89,7 +89,7 @@ class Exchange:
 
     async def query(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         async with self.engine.database.read_connection() as connection:
-            return [dict(row) for row in (await connection.execute(text(sql), values)).mappings()]
+            return [_as_stored(row) for row in (await connection.execute(text(sql), values)).mappings()]
 
     async def over(self) -> list[dict[str, Any]]:
         """Wait until every call has ended; the call rows, oldest first. Nothing may be left behind anywhere."""
@@ -110,6 +110,11 @@ class Exchange:
         """The stages and other events of all calls, in order."""
         found = await self.query("SELECT kind, data FROM call_events ORDER BY id")
         return [json.loads(e["data"])["stage"] if e["kind"] == "stage" else e["kind"] for e in found]
+
+
+def _as_stored(row: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON as text, which PostgreSQL's driver has read already."""
+    return {name: json.dumps(value) if isinstance(value, (dict, list)) else value for name, value in row.items()}
 
 
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
@@ -171,10 +176,7 @@ async def killed(x: Exchange, *, gap_s: float = 1.0) -> AsyncIterator[None]:
     """
     home = x.engine.settings.home.with_name(f"{x.engine.settings.home.name}-next")
     home.mkdir()
-    with sqlite3.connect(x.engine.settings.home / "dcx.db") as was, sqlite3.connect(home / "dcx.db") as now:
-        was.backup(now)
-    was.close()
-    now.close()
+    copied_live(x.engine.settings.home / "dcx.db", home / "dcx.db")
     await x.transport.close()
     first, x.transport = (x.engine, x.transport), x.fake.client("dcx-0")
     await asyncio.sleep(gap_s)

@@ -13,7 +13,7 @@ from dcx_ari.decide.replay import rerun
 from dcx_ari.testing.far_end import Answers, AnswersThenHangsUp, Busy, NoAnswer, Rejects, Unreachable
 from tests.sim.exchange import exchange
 
-pytestmark = pytest.mark.sim
+pytestmark = [pytest.mark.sim, pytest.mark.databases]
 
 
 async def test_one_call_sold_once_with_all_its_money(tmp_path: Path) -> None:
@@ -89,6 +89,7 @@ async def test_a_cap_holds_while_calls_race_for_the_last_slot(tmp_path: Path) ->
         assert (len(one.calls), len(rest.calls)) == (1, 9)
 
 
+@pytest.mark.sqlite_only  # asks for the configuration's version every 250 ms of two days
 async def test_a_daily_cap_frees_itself_the_next_day(tmp_path: Path) -> None:
     async with exchange(tmp_path) as x:
         await x.buyer("Once", AnswersThenHangsUp(5.0), daily_cap=1)

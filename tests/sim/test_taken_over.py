@@ -10,7 +10,7 @@ import pytest
 from dcx_ari.testing.far_end import Answers, AnswersThenHangsUp, Busy, NoAnswer
 from tests.sim.exchange import Exchange, exchange, killed
 
-pytestmark = pytest.mark.sim
+pytestmark = [pytest.mark.sim, pytest.mark.databases]
 
 CONVERTS_AFTER_30 = [{"kind": "duration", "threshold_s": 30, "revenue_cents": 2500}]
 

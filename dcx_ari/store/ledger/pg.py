@@ -42,8 +42,10 @@ class PgLedger:
         self._timeout_s = timeout_s
 
     def connect(self, *, read_only: bool = False) -> "PgConnection":
-        options = {"default_transaction_read_only": "on"} if read_only else {}
-        return PgConnection(self._url, self._timeout_s, **options, idle_in_transaction_session_timeout=_IDLE_MS)
+        options = {"application_name": "dcx ledger", "idle_in_transaction_session_timeout": _IDLE_MS}
+        if read_only:
+            options["default_transaction_read_only"] = "on"
+        return PgConnection(self._url, self._timeout_s, **options)
 
     def is_down(self, error: Exception) -> bool:
         return isinstance(error, self.errors) and postgres_is_down(error)
