@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from dcx_ari.api import explain, live, lookup, postbacks, recording, test_calls
+from dcx_ari.api import explain, live, lookup, postbacks, prompts, recording, test_calls
 from dcx_ari.api.app import AddRoutes, make_app
 from dcx_ari.api.routes import ROUTES, Route
 from dcx_ari.ari.ami import AmiClient
@@ -35,11 +35,13 @@ from dcx_ari.flows.inbound import inbound
 from dcx_ari.integrations.lookup import lookup_of
 from dcx_ari.integrations.mail import mail_sender
 from dcx_ari.integrations.questions import Questions
+from dcx_ari.integrations.transcribe import transcriber_of
 from dcx_ari.jobs import Jobs, Standing
 from dcx_ari.lifecycle import StoreLifecycle
 from dcx_ari.live import LiveCalls
 from dcx_ari.media.recording import Monitor, StereoRecorder
 from dcx_ari.media.speech import FliteSpeech
+from dcx_ari.messages import PromptFiles, VoicemailBox, speaker
 from dcx_ari.metrics import Metrics
 from dcx_ari.outbox import Deliverer
 from dcx_ari.services.postbacks import receive
@@ -134,6 +136,18 @@ class Engine:
         )
         self.recorder = StereoRecorder(outside.monitor, self.journal, outside.scratch, settings.home)
         self.desk = StoreDesk(self.configuration, ledger, database, self.journal, clock)
+        transcriber = transcriber_of(settings.transcriber, settings.transcriber_key)
+        spool = outside.scratch.with_name("recording")  # beside what MixMonitor writes
+        self.voicemails = VoicemailBox(
+            database,
+            self.journal,
+            settings.home,
+            spool,
+            clock,
+            settings.app_name,
+            transcribes=transcriber is not None,
+        )
+        self._speak = speaker(outside.speech)
         self.ari = Ari(outside.transport)
         self.trunks = TrunkObjects(self.ari)
         self.lifecycle = StoreLifecycle(
@@ -150,7 +164,9 @@ class Engine:
                 clock,
                 self.desk,
                 outside.web,
-                callbacks=Wishes(database, self.journal, clock),
+                PromptFiles(database, settings.home),
+                Wishes(database, self.journal, clock),
+                self.voicemails,
             ),
             self.velocity.around(inbound(self.configuration.document, self.configuration.fresh)),
             self.lifecycle,
@@ -158,7 +174,7 @@ class Engine:
         self._now_ms = clock
         self.live = LiveCalls(self.exchange.calls, self.desk.snapshot, MemoryBus(), clock)
         self.journal.watch = self.live.touched
-        parts = Parts(settings, database, ledger, self.desk.snapshot, clock)
+        parts = Parts(settings, database, ledger, self.desk.snapshot, clock, transcriber)
         deliverer = Deliverer(
             database,
             Targets(networks(settings.webhook_allow)),
@@ -219,6 +235,7 @@ class Engine:
         finally:
             await self.exchange.stop(grace_s)
             await self.recorder.drain(_RECORDINGS_S)
+            await self.voicemails.drain(_RECORDINGS_S)
             await cancel_and_wait(stopped, *serving)
             await self.journal.close()
 
@@ -232,6 +249,7 @@ class Engine:
         yield "housekeeping", self._keep_house()
         yield "velocity", self.velocity.run()
         yield "sign of life", self._live()
+        yield "voicemail", self.voicemails.run()
         if self._with_jobs:
             yield "jobs", self.jobs.run()
 
@@ -276,6 +294,7 @@ class Engine:
             )
         )
         yield recording.routes(self.pause_recording)
+        yield prompts.routes(self._speak)
         yield test_calls.routes(
             self.place_test_call, lambda asked: decide(database, ledger, zone, self._now_ms(), asked), zone
         )
@@ -333,7 +352,7 @@ class Engine:
 def api_routes() -> Collection[Route]:
     """Every route that an engine serves, for documents about them; nothing behind them can be asked."""
     nothing: Any = SimpleNamespace(
-        **dict.fromkeys(("database", "ledger", "live", "pause_recording", "place_test_call", "_now_ms")),
+        **dict.fromkeys(("database", "ledger", "live", "pause_recording", "place_test_call", "_now_ms", "_speak")),
         settings=Settings(),
     )
     return make_app(nothing, more=Engine._more_routes(nothing))[ROUTES].values()

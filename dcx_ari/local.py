@@ -14,7 +14,8 @@ from pathlib import Path
 from dcx_ari.app import AsteriskAccess
 from dcx_ari.call.tasks import cancel_and_wait
 from dcx_ari.flows.known import Known
-from dcx_ari.media.speech import VOICES
+from dcx_ari.media.speech import VOICES, FliteSpeech
+from dcx_ari.messages import speaker
 from dcx_ari.settings import Settings, SettingsError
 from dcx_asterisk.errors import AsteriskError, CommandFailed
 from dcx_asterisk.fetch import Progress, present
@@ -107,6 +108,13 @@ def audible() -> Known:
     sounds = tree.path("usr/share/asterisk/sounds/en")
     names = (path.relative_to(sounds).with_suffix("").as_posix() for path in sounds.rglob("*.*"))
     return Known(speech=speech, voices=VOICES, sounds=frozenset(names))
+
+
+async def spoken(settings: Settings, text: str, voice: str) -> Path:
+    """The file of a text that is spoken on this machine. Raises Invalid where it cannot be."""
+    tree = present("engine")
+    command = (lambda *args: tree.command("flite", *args)) if tree is not None else (lambda *args: ("flite", *args))
+    return await speaker(FliteSpeech(command, settings.home / "speech"))(text, voice)
 
 
 @asynccontextmanager

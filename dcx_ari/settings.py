@@ -54,6 +54,8 @@ class Settings:
     smtp_url: str = field(default="", repr=False)
     mail_from: str = ""
     webhook_allow: str = ""
+    transcriber: str = ""
+    transcriber_key: str = field(default="", repr=False)
 
     @property
     def rtp_range(self) -> tuple[int, int]:

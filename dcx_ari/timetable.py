@@ -13,6 +13,7 @@ from dcx_ari.services import daily_summary, offline_buyers, scheduled_reports, u
 from dcx_ari.services.callback_reminders import remind_job
 from dcx_ari.services.cap_alerts import CapAlerts
 from dcx_ari.services.retention_run import retention_job
+from dcx_ari.services.transcription import Transcriber, transcribe_job
 from dcx_ari.settings import Settings
 from dcx_ari.store import deliveries, leases
 from dcx_ari.store.db import Database
@@ -33,6 +34,7 @@ class Parts:
     ledger: Ledger
     snapshot: Callable[[], Snapshot]
     now_ms: Callable[[], int]
+    transcriber: Transcriber | None = None
 
 
 def jobs_of(parts: Parts) -> list[Job]:
@@ -63,6 +65,7 @@ def jobs_of(parts: Parts) -> list[Job]:
         Job("usage snapshots", partial(usage_snapshots.take_due, parts.database)),
         Job("callers kept out", forget_callers),
         Job("callback reminders", partial(remind_job, parts.database)),
+        Job("transcription", partial(transcribe_job, parts.database, parts.settings.home, parts.transcriber)),
         Job("retention", partial(retention_job, parts.database, parts.settings.home)),
         Job("scheduled reports", partial(scheduled_reports.run_due, parts.database, zone_of(parts.settings.timezone))),
     ]

@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "flows": ("dcx_cli.rows", "Flow documents: what callers go through first."),
     "calls": ("dcx_cli.calls", "The call log."),
     "callbacks": ("dcx_cli.callbacks", "Callbacks: calls that somebody has to make."),
+    "voicemail": ("dcx_cli.voicemail", "Voicemail: messages that callers left."),
+    "prompts": ("dcx_cli.prompts", "Prompts: sounds of your own that flows play by name."),
     "recordings": ("dcx_cli.recordings", "Recordings: where they are, and whether they are whole."),
     "retention": ("dcx_cli.retention", "How long recordings are kept."),
     "contacts": ("dcx_cli.rows", "People behind callers' numbers."),

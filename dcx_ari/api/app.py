@@ -31,6 +31,7 @@ from dcx_ari.api import (
     rows,
     templates,
     users,
+    voicemails,
     webhooks,
 )
 from dcx_ari.api.context import CONTEXT, DEFAULT_ZONE, MAX_BODY, Context, Readiness
@@ -94,6 +95,7 @@ def make_app(
         csv.add_routes,
         templates.add_routes,
         callbacks.add_routes,
+        voicemails.add_routes,
         recordings.add_routes,
         retention.add_routes,
         keys.add_routes,

@@ -139,8 +139,8 @@ class StereoRecorder:
             except (EOFError, FileNotFoundError, wave.Error):
                 await asyncio.sleep(wait_s)
         # Nobody completes them any more: Asterisk died while it wrote.
-        await asyncio.to_thread(_mend, receive)
-        await asyncio.to_thread(_mend, transmit)
+        await asyncio.to_thread(mend, receive)
+        await asyncio.to_thread(mend, transmit)
         return await asyncio.to_thread(make_stereo, receive, transmit, target)
 
     def _parts(self, recording_id: str) -> tuple[Path, Path]:
@@ -176,7 +176,7 @@ def make_stereo(left: Path, right: Path, target: Path) -> Made:
     return Made(size_bytes=size, duration_ms=frames * 1000 // rate, sha256=digest)
 
 
-def _mend(path: Path) -> None:
+def mend(path: Path) -> None:
     """Write the sizes that the header of an unfinished WAV file lacks. Raises OSError."""
     size = path.stat().st_size
     with path.open("r+b") as file:

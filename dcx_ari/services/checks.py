@@ -153,6 +153,13 @@ async def check_number(session: AsyncSession, values: Mapping[str, Any], row_id:
     if (buyer := (await session.exec(taken)).first()) is not None:
         raise Invalid("phone_number", f"must not be the endpoint of a buyer (loop): {buyer!r}")
     await _check_number_limit(session, values["traffic_source_id"], row_id)
+    await check_greeting(session, values["voicemail_greeting"])
+
+
+async def check_greeting(session: AsyncSession, name: str | None) -> None:
+    """Raises Invalid where no prompt has that name."""
+    if name is not None and (await session.exec(select(m.Prompt.id).where(col(m.Prompt.name) == name))).first() is None:
+        raise Invalid("voicemail_greeting", f"there is no prompt {name!r}: dcx prompts list")
 
 
 async def _check_number_limit(session: AsyncSession, source_id: int | None, row_id: int | None) -> None:

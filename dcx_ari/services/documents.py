@@ -38,4 +38,5 @@ async def known_of(session: AsyncSession, known: Known | None = None) -> Known:
         known or Known(),
         schedules=frozenset((await session.exec(select(m.Schedule.name))).all()),
         campaigns=frozenset((await session.exec(select(m.Campaign.name))).all()),
+        prompts=frozenset((await session.exec(select(m.Prompt.name))).all()),
     )
