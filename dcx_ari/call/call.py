@@ -235,9 +235,11 @@ class Call:
         await self.ari.transport.request(Request("POST", path, both, blocking=self._may_block, order=bridge_id))
 
     def marks(self, role: str) -> dict[str, Any]:
-        """What Asterisk holds and reports for us on a channel or bridge: whose it is, for whoever finds it."""
-        named = {"DCX_CALL": self.id, "DCX_ROLE": role, "DCX_OWNER": self.app}
-        return {name: {"value": value, "report_events": True} for name, value in named.items()}
+        """What Asterisk holds and reports for us on a channel or bridge: whose it is, for whoever finds it.
+
+        One variable and not three: each costs Asterisk time at the making of every leg, while a caller waits.
+        """
+        return {"DCX": {"value": f"call={self.id} role={role} owner={self.app}", "report_events": True}}
 
     async def _sign(self) -> None:
         """Mark the caller's channel; the others are marked when they are made."""
