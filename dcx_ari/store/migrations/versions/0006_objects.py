@@ -1,5 +1,7 @@
 """Contacts, call tags, saved views, usage snapshots, keys of campaigns, the velocity rule, drafts of wizards."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -54,15 +56,15 @@ def upgrade() -> None:
     )
 
 
-def _moment(name: str) -> sa.Column:
+def _moment(name: str) -> sa.Column[Any]:
     return sa.Column(name, sa.BigInteger(), server_default=sa.text("0"), nullable=False)
 
 
-def _text(name: str) -> sa.Column:
+def _text(name: str) -> sa.Column[Any]:
     return sa.Column(name, sa.String(), server_default=sa.text("('')"), nullable=False)
 
 
-def _row() -> list[sa.Column]:
+def _row() -> list[sa.Column[Any]]:
     return [
         sa.Column("id", sa.Integer(), nullable=False),
         _moment("created_at"),

@@ -2,6 +2,8 @@
 
 from zoneinfo import ZoneInfo
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -65,7 +67,7 @@ def upgrade() -> None:
     )
 
 
-def _row() -> list[sa.Column]:
+def _row() -> list[sa.Column[Any]]:
     return [
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
@@ -74,7 +76,7 @@ def _row() -> list[sa.Column]:
     ]
 
 
-def _by() -> list[sa.Column]:
+def _by() -> list[sa.Column[Any]]:
     return [
         sa.Column("created_by", sa.String(), server_default=sa.text("('')"), nullable=False),
         sa.Column("created_at", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
