@@ -14,7 +14,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from dcx_ari.services.resources import Resource
 from dcx_ari.services.times import zone_of
 
-
 __all__ = ["EVERYTHING", "Scope", "conditions", "scope_of", "zone_of"]
 
 

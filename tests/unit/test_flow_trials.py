@@ -147,7 +147,9 @@ def test_the_commands(dcx: Any, tmp_path: Path) -> None:
     assert (status, found["buyer"], found["path"][-1]) == (0, "Acme", "bye:end")
     assert dcx("flows", "run", "F", "--digits", "1,x")[0] == 2
     assert dcx("flows", "run", "F", "--to", "+15559990000")[0] == 2
-    assert dcx("flows", "run", str(file), "--digits", "1", "--buyer", "Acme=busy")[1].endswith("agent:all_no_answer bye:end\n")
+    assert dcx("flows", "run", str(file), "--digits", "1", "--buyer", "Acme=busy")[1].endswith(
+        "agent:all_no_answer bye:end\n"
+    )
     cases = tmp_path / "cases.yml"
     cases.write_text("flow: F\ncases: [{name: a, given: {digits: ['1']}, expect: {buyer: Beta}}]\n")
     status, told = dcx("flows", "test", str(cases))

@@ -53,10 +53,15 @@ RINGS = (
     ),
     _ring("dcx_ari/call", f"dcx_ari.call dcx_ari.decide {_ARI_TYPES}", "", OUTSIDE | {"random", "sqlite3", "time"}),
     _ring("dcx_ari/ari", "dcx_ari.ari dcx_ari.decide.endpoints", "aiohttp msgspec yarl"),
-    _ring("dcx_ari/media", "dcx_ari.media dcx_ari.ari.errors dcx_ari.call.ports dcx_ari.call.tasks", "numpy pydub soundfile soxr"),
+    _ring(
+        "dcx_ari/media",
+        "dcx_ari.media dcx_ari.ari.errors dcx_ari.call.ports dcx_ari.call.tasks",
+        "numpy pydub soundfile soxr",
+    ),
     _ring(
         "dcx_ari/store",
-        "dcx_ari.store dcx_ari.decide dcx_ari.call.leg dcx_ari.call.ports dcx_ari.call.saved dcx_ari.call.tasks dcx_ari.ari.trunks",
+        "dcx_ari.store dcx_ari.decide dcx_ari.call.leg dcx_ari.call.ports dcx_ari.call.saved dcx_ari.call.tasks "
+        "dcx_ari.ari.trunks",
         "alembic annotated_types asyncpg email_validator msgspec phonenumbers pydantic sqlalchemy sqlmodel",
     ),
     _ring(

@@ -58,7 +58,9 @@ def test_growth(now: int, before: int, expected: str | None):
 @given(st.integers(-(10**12), 10**12), st.integers(-(10**12), 10**12).filter(bool))
 def test_growth_always_has_a_sign_and_never_says_more_than_there_is(now: int, before: int):
     found = delta(now, before)
-    assert found is not None and found[0] in "+-" and found.endswith("%")
+    assert found is not None
+    assert found[0] in "+-"
+    assert found.endswith("%")
     assert abs(int(found[:-1])) * abs(before) <= abs(now - before) * 100
 
 

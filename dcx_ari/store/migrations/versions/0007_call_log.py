@@ -1,8 +1,7 @@
 """The call log: local times, tags, notes, outcomes, callbacks, legal holds, retention."""
 
-from zoneinfo import ZoneInfo
-
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from alembic import op
