@@ -141,7 +141,7 @@ class VoicemailBox:
         if voicemail_id in self._working:
             return False
         self._working.add(voicemail_id)
-        work = self._spawner.spawn(self._keep(voicemail_id), f"voicemail {voicemail_id}")
+        work = self._spawner.spawn(self._keep(voicemail_id, call.recorded.get(voicemail_id) == "done"), f"voicemail {voicemail_id}")
         done, _ = await asyncio.wait([work], timeout=_KEEP_S)  # the work goes on if we are cancelled
         return bool(done) and not work.cancelled() and work.exception() is None and work.result()
 
@@ -167,16 +167,16 @@ class VoicemailBox:
         for voicemail_id in ids:
             if voicemail_id not in self._working:
                 self._working.add(voicemail_id)
-                await self._keep(voicemail_id)
+                await self._keep(voicemail_id, True)
 
     # -- from Asterisk's file to ours -----------------------------------------------------------------------
 
-    async def _keep(self, voicemail_id: str) -> bool:
-        """Whether there is a message in it."""
+    async def _keep(self, voicemail_id: str, recorded: bool) -> bool:
+        """Whether there is a message in it. `recorded`: its file must be there."""
         source = self._spool / f"{voicemail_id}.wav"
         relative = PurePath(FOLDER, voicemail_id[:6], f"{voicemail_id}.wav")
         try:
-            made, error = await self._make(source, self._home / relative)
+            made, error = await self._make(source, self._home / relative, recorded)
             await self._book(voicemail_id, str(relative), made, error)
             if error is None:
                 await asyncio.to_thread(source.unlink, missing_ok=True)
@@ -187,15 +187,15 @@ class VoicemailBox:
             self._working.discard(voicemail_id)
         return made is not None or error is not None
 
-    async def _make(self, source: Path, target: Path) -> tuple[sound.Made | None, str | None]:
+    async def _make(self, source: Path, target: Path, recorded: bool) -> tuple[sound.Made | None, str | None]:
         """The finished file, None where nobody said anything; or why there is none."""
         try:
             if not await self._complete(source):
                 return None, None
             return await asyncio.to_thread(_even, source, target), None
-        except FileNotFoundError:
-            return None, None  # the caller was gone before Asterisk began
         except (OSError, sound.NotSound) as error:
+            if isinstance(error, FileNotFoundError) and not recorded:
+                return None, None  # the caller was gone before Asterisk began
             log.error("voicemail %s: %s", source.name, error)
             return None, (error.strerror if isinstance(error, OSError) else None) or str(error)
 
