@@ -10,7 +10,7 @@ from dcx_ari.media.tones import heard
 from dcx_asterisk.process import Asterisk
 from dcx_asterisk.tree import Tree
 from tests.sip.exchange import exchange
-from tests.sip.parties import until
+from tests.sip.parties import CALLER_HZ, until
 from tests.sip.test_flows import FIRST, tone
 
 pytestmark = pytest.mark.sip
@@ -33,5 +33,5 @@ async def test_a_voicemail_is_recorded_and_heard_back(asterisk: Asterisk, phones
         assert (row["status"], row["flow_path"]) == ("VOICEMAIL", "vm")
         (kept,) = await x.query("SELECT * FROM voicemails")
         assert (kept["audio"], kept["duration_ms"] >= 1500) == ("ready", True)
-        assert heard(x.settings.home / kept["path"], caller.hz, 0.3, 1.3) > 1000
+        assert heard(x.settings.home / kept["path"], CALLER_HZ, 0.3, 1.3) > 1000
         assert list(spool.glob(f"{call.id}*")) == []
