@@ -1,6 +1,6 @@
 """CSV in and out: 10,000 buyers into the exchange, a million calls out of it, and what that takes of memory.
 
-Each figure is taken in a process of its own (`python -m bench.csv TASK COUNT`), so that its memory is its own.
+Each figure is taken in a process of its own (`python -m bench.csv TASK COUNT DATABASE`), so that its memory is its own.
 """
 
 import asyncio
@@ -40,12 +40,12 @@ def rows(quick: bool) -> list[Row]:
     """The figures of this part."""
     buyers, calls, many = (1_000, 20_000, 5_000) if quick else (10_000, 1_000_000, 100_000)
     runs = 1 if quick else 3
-    database(calls)
+    made = str(database(calls))
     mine = [_apart("import", buyers) for _ in range(runs)]
     raw = [_apart("raw-import", buyers)["seconds"] for _ in range(runs)]
     ours, rival = median([each["seconds"] for each in mine]), median(raw)
     large = _apart("import", many)
-    out, plain = _apart("export", calls), _apart("raw-export", calls)
+    out, plain = _apart("export", calls, made), _apart("raw-export", calls, made)
     rate, plain_rate = calls / out["seconds"], calls / plain["seconds"]
     goal = quick or (ours or 99) <= 5, quick or rate >= 50_000
     least = "≥ 50,000 rows/s"
@@ -82,14 +82,16 @@ def _memory(subject: str, mb: float) -> Row:
     return Row(subject, "resident", "MB", mb, goal="< 150 MB", ok=mb < 150)
 
 
-def _apart(task: str, count: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.csv", task, str(count)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True)
+def _apart(task: str, count: int, path: str = "") -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.csv", task, str(count), path]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{task}: {done.stderr.strip().splitlines()[-1:]}")
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
-def _import(count: int) -> float:
+def _import(count: int, _path: str) -> float:
     from dcx_ari.services.importing import import_csv
     from dcx_ari.services.resources import RESOURCES
     from dcx_ari.store.db import open_database
@@ -112,7 +114,7 @@ def _import(count: int) -> float:
         return asyncio.run(work(Path(name), file))
 
 
-def _raw_import(count: int) -> float:
+def _raw_import(count: int, _path: str) -> float:
     with TemporaryDirectory() as name:
         path = _file(Path(name), count)
         with closing(sqlite3.connect(Path(name) / "raw.db", isolation_level=None)) as connection:
@@ -139,13 +141,13 @@ def _file(folder: Path, count: int) -> Path:
     return path
 
 
-def _export(count: int) -> float:
+def _export(count: int, path: str) -> float:
     from dcx_ari.services.export_calls import export_calls
     from dcx_ari.services.listing import Query
     from dcx_ari.store.db import open_database
 
     async def work() -> float:
-        opened = open_database(f"sqlite:///{database(count)}")
+        opened = open_database(f"sqlite:///{path}")
         try:
             begun, lines = time.perf_counter(), 0
             async for part in export_calls(opened, Query()):
@@ -159,8 +161,8 @@ def _export(count: int) -> float:
     return asyncio.run(work())
 
 
-def _raw_export(count: int) -> float:
-    with closing(sqlite3.connect(database(count))) as connection:
+def _raw_export(_count: int, path: str) -> float:
+    with closing(sqlite3.connect(path)) as connection:
         begun = time.perf_counter()
         cursor = connection.execute(f"SELECT {COLUMNS} FROM calls ORDER BY started_at DESC, id DESC")  # noqa: S608
         while part := cursor.fetchmany(2_000):
@@ -174,7 +176,7 @@ def _most_mb() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-TASKS: dict[str, Callable[[int], float]] = {
+TASKS: dict[str, Callable[[int, str], float]] = {
     "import": _import,
     "raw-import": _raw_import,
     "export": _export,
@@ -182,8 +184,8 @@ TASKS: dict[str, Callable[[int], float]] = {
 }
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        print(json.dumps({"seconds": TASKS[sys.argv[1]](int(sys.argv[2])), "mb": _most_mb()}))
+    if len(sys.argv) == 4:
+        print(json.dumps({"seconds": TASKS[sys.argv[1]](int(sys.argv[2]), sys.argv[3]), "mb": _most_mb()}))
     else:
         from bench.table import rows_table
 
