@@ -8,7 +8,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 
 COPY . /src
-RUN pip install --no-cache-dir /src && rm -r /src
+RUN pip install --no-cache-dir '/src[postgres]' && rm -r /src
 
 # The number is fixed because Asterisk's container uses the same one: both write below /var/lib/dcx.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/dcx dcx \

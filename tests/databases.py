@@ -64,7 +64,7 @@ class Databases:
 
     def _finished(self, name: str) -> None:
         """What a ledger's thread is writing gets its commit, as a copy of a SQLite file would wait for it."""
-        at_work = f"pg_stat_activity WHERE datname = '{name}' AND state <> 'idle' AND application_name = 'dcx ledger'"
+        at_work = f"pg_stat_activity WHERE datname = '{name}' AND state <> 'idle' AND application_name = 'dcx-ledger'"
         deadline = time.monotonic() + 10
         while self.run(f"SELECT count(*) FROM {at_work}") and time.monotonic() < deadline:  # noqa: S608
             time.sleep(0.005)

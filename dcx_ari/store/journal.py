@@ -8,6 +8,7 @@ lost with the process, so that is used only for what Asterisk or a later row sho
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -246,7 +247,10 @@ def _again(statement: Statement) -> Statement:
 
 
 def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()  # several times a call: an eighth of what `json` takes
+    try:
+        return msgspec.json.encode(value).decode()  # several times a call: an eighth of what `json` takes
+    except UnicodeEncodeError:  # half a surrogate pair
+        return json.dumps(value)
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -22,8 +22,6 @@ import yaml
 
 from dcx_ari.local import access_to_foreign, instance_of
 from dcx_ari.settings import Settings, read_settings
-from dcx_ari.store.errors import StoreError
-from dcx_ari.store.ledger import open_ledger
 from dcx_asterisk.__main__ import instance_from
 from dcx_asterisk.sets import ENGINE
 
@@ -260,9 +258,17 @@ def test_the_container_renders_with_the_files_it_copies_and_nothing_else(tmp_pat
     assert script("asterisk").endswith("exec python3 -m dcx_asterisk serve")
 
 
-def test_postgresql_waits_for_a_ledger_that_can_use_it():
-    """Fails on the day it can: then compose.yaml can offer it."""
-    assert "DCX_DATABASE_URL" not in environment("engine")
-    with pytest.raises(StoreError, match="SQLite"):
-        open_ledger("postgresql+asyncpg://dcx@postgres/dcx")
+def test_the_engine_uses_postgresql_when_told_to(tmp_path: Path):
+    """The script, with a `dcx` that says what it was given."""
+    for name in ("ari", "postgres"):
+        (tmp_path / name).write_text(f"{name}-secret\n")
+    (tmp_path / "dcx").write_text('#!/bin/sh\necho "$PGPASSWORD $*"\n')
+    (tmp_path / "dcx").chmod(0o755)
+    text = filled_in(SERVICES["engine"]["command"][2]).replace("/run/dcx", str(tmp_path))
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(["sh", "-ec", text], env={"PATH": path}, capture_output=True, text=True, check=True)
+    assert done.stdout == "postgres-secret run\n"
+    asked = SERVICES["engine"]["environment"]["DCX_DATABASE_URL"]
+    assert read_settings({"DCX_DATABASE_URL": filled_in(asked)}).database_url.startswith("sqlite")
+    assert "[postgres]" in DOCKERFILES["engine"].read_text("utf-8")
     assert SERVICES["postgres"]["profiles"] == SERVICES["redis"]["profiles"] == ["scale"]

@@ -42,7 +42,7 @@ class PgLedger:
         self._timeout_s = timeout_s
 
     def connect(self, *, read_only: bool = False) -> "PgConnection":
-        options = {"application_name": "dcx ledger", "idle_in_transaction_session_timeout": _IDLE_MS}
+        options = {"application_name": "dcx-ledger", "idle_in_transaction_session_timeout": _IDLE_MS}
         if read_only:
             options["default_transaction_read_only"] = "on"
         return PgConnection(self._url, self._timeout_s, **options)
