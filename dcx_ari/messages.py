@@ -46,8 +46,8 @@ _SHORTEST_MS = 500
 _HEADER = 44
 _BEGIN = (
     "INSERT INTO voicemails (id, call_id, priority, mail_to, created_at, updated_at, number_id, campaign_id, caller) "
-    "VALUES (?, ?, ?, ?, ?, ?, (SELECT number_id FROM calls WHERE id = ?), (SELECT campaign_id FROM calls WHERE id = ?), "
-    "(SELECT caller FROM calls WHERE id = ?)) ON CONFLICT DO NOTHING"
+    "VALUES (?, ?, ?, ?, ?, ?, (SELECT number_id FROM calls WHERE id = ?), "
+    "(SELECT campaign_id FROM calls WHERE id = ?), (SELECT caller FROM calls WHERE id = ?)) ON CONFLICT DO NOTHING"
 )
 
 
@@ -141,9 +141,10 @@ class VoicemailBox:
         if voicemail_id in self._working:
             return False
         self._working.add(voicemail_id)
-        work = self._spawner.spawn(self._keep(voicemail_id, call.recorded.get(voicemail_id) == "done"), f"voicemail {voicemail_id}")
+        keeping = self._keep(voicemail_id, call.recorded.get(voicemail_id) == "done")
+        work = self._spawner.spawn(keeping, f"voicemail {voicemail_id}")
         done, _ = await asyncio.wait([work], timeout=_KEEP_S)  # the work goes on if we are cancelled
-        return bool(done) and not work.cancelled() and work.exception() is None and work.result()
+        return bool(done) and not work.cancelled() and work.exception() is None and work.result() is True
 
     async def drain(self, grace_s: float) -> None:
         await self._spawner.finish(grace_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -73,7 +73,7 @@ def show_(ctx: typer.Context, name: Name, json: Json = False) -> None:
     """Show one prompt, and where its file is."""
     home = settings_of(ctx).home
 
-    async def work(session: prompts.AsyncSession) -> dict[str, object]:
+    async def work(session: Any) -> dict[str, object]:
         row = await prompts.find_prompt(session, name)
         return {**prompts.shown(row), "file": str(prompts.file_of(home, row.path))}
 

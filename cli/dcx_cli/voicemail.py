@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,8 +82,8 @@ def play(
     file = writing(ctx, work)
     typer.echo(str(file))
     player = next((each for each in _PLAYERS if shutil.which(each[0])), None)
-    if player is not None and not path:
-        subprocess.run([*player, str(file)], check=False, timeout=3600)  # noqa: S603  a program of this machine
+    if player is not None and not path and sys.stdout.isatty():
+        os.execvp(player[0], [*player, str(file)])  # noqa: S606  a program of this machine, in our place
 
 
 @app.command()

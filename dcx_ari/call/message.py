@@ -15,11 +15,15 @@ _CLOSES_S = 3.0
 _ENDS_S = 15.0  # Asterisk's own limit comes first; this is for an event that never comes
 
 
+class NotRecorded(Exception):
+    """Asterisk refused; the message says why."""
+
+
 async def record_caller(
     call: Call, name: str, *, max_s: int, silence_s: int, terminate_on: str = "none", beep: bool = True
 ) -> None:
     """Begin to record, after everything that plays. `name` is of the call (`{call}.vm1`): the file is
-    `recording/{name}.wav` in Asterisk's spool. Raises AriError, CallEnded.
+    `recording/{name}.wav` in Asterisk's spool. Raises NotRecorded, CallEnded.
     """
     call.require()
     call.recorded[name] = None
@@ -34,9 +38,9 @@ async def record_caller(
             beep=beep,
             terminate_on=terminate_on,
         )
-    except Gone:
+    except AriError as error:
         call.recorded[name] = "failed"
-        raise
+        raise NotRecorded(str(error)) from None
 
 
 async def until_recorded(call: Call, name: str, max_s: float, finish: str = "none") -> bool:
@@ -65,4 +69,6 @@ async def still_records(call: Call, name: str) -> bool:
         await call.ari.recordings.get_live(name)
     except Gone:
         return False
+    except AriError as error:
+        raise NotRecorded(str(error)) from None
     return True

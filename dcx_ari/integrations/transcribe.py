@@ -7,7 +7,7 @@
     pocketsphinx                                            on this machine; about half of the words are right
     none                                                    nobody
 
-(`+http` is for servers of one's own network.) Unset: pocketsphinx if it is installed, else nobody. `DCX_TRANSCRIBER_KEY`
+(`+http` is for one's own network.) Unset: pocketsphinx if it is installed, else nobody. `DCX_TRANSCRIBER_KEY`
 is the key.
 """
 

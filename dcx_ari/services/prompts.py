@@ -46,7 +46,11 @@ async def make_file(home: Path, upload: Path, *, spoken: bool = False) -> dict[s
 
     Raises Invalid for what is no sound, too long or silent, OSError. Nothing is kept then.
     """
-    if (await asyncio.to_thread(upload.stat)).st_size > MAX_BYTES:
+    try:
+        size = (await asyncio.to_thread(upload.stat)).st_size
+    except OSError as error:
+        raise Invalid("file", f"cannot be read: {error.strerror}") from None
+    if size > MAX_BYTES:
         raise Invalid("file", f"must not be larger than {MAX_BYTES // 1024 // 1024} MiB")
     try:
         return await asyncio.to_thread(_make, home, upload, spoken)

@@ -86,7 +86,7 @@ def test_every_route_is_declared_with_a_permission_that_exists(tmp_path: Path):
 PUBLIC = (
     *("/health", "/ready", "/metrics", "/api/session", "/api/invitations/{token}/accept"),
     *("/api/postbacks/{call_key}", "/api/campaigns/{key}/public-docs", "/api/public-campaigns"),
-    *("/api/leads", "/api/posting/numbers"),
+    *("/api/leads", "/api/posting/numbers", "/api/calls/voicemails/{voicemail}/audio"),
 )
 """What needs no key. The handler looks after itself: a password, a signature, a campaign's own key, nothing secret."""
 

@@ -67,8 +67,8 @@ RINGS = (
     _ring(
         "dcx_ari/integrations",
         "dcx_ari.integrations dcx_ari.decide dcx_ari.call.ports dcx_ari.services.lookup dcx_ari.settings "
-        "dcx_ari.store.mail dcx_ari.store.targets",
-        "aiohttp aiosmtplib msgspec",
+        "dcx_ari.services.transcription dcx_ari.media.sound dcx_ari.store.mail dcx_ari.store.targets",
+        "aiohttp aiosmtplib msgspec numpy pocketsphinx soxr",
         frozenset(),
     ),
     _ring("dcx_ari/bus", "dcx_ari.bus"),

@@ -6,9 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, field
 
-from dcx_ari.ari.errors import AriError, Gone
 from dcx_ari.call.call import Call
-from dcx_ari.call.message import record_caller, still_records, until_recorded
+from dcx_ari.call.message import NotRecorded, record_caller, still_records, until_recorded
 from dcx_ari.call.ports import Message
 from dcx_ari.flows.nodes.base import Edge, Name, Node, Piece, Say, Sound, pieces
 from dcx_ari.flows.prompts import play_all
@@ -76,9 +75,8 @@ class Voicemail(Node, frozen=True, tag="voicemail"):
                 await record_caller(call, name, **limits, terminate_on=self.finish, beep=self.beep)
             ran = under_way is not None and not await still_records(call, name)
             ran = ran or await until_recorded(call, name, self.max_s, self.finish)
-        except Gone:
+        except NotRecorded as error:
             call.require()
-        except AriError as error:
             call.note("voicemail_failed", error=str(error))
         finally:
             call.left_message = await ports.voicemails.finish(call, name) or call.left_message
