@@ -176,7 +176,7 @@ async def test_every_address_named_is_served(tmp_path: Path):
     database = open_database(url)
     try:
         parts: Any = SimpleNamespace(
-            database=database, ledger=None, settings=Settings(), place_test_call=None, pause_recording=None
+            database=database, ledger=None, settings=Settings(), place_test_call=None, pause_recording=None, _speak=None
         )
         router = make_app(database, more=Engine._more_routes(parts)).router
         served = {(route.method, pattern(route.resource)) for route in router.routes()}
