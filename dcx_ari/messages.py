@@ -235,7 +235,8 @@ def _whole(source: Path) -> bool:
     """Whether the header knows of all the sound. Raises OSError."""
     try:
         with wave.open(str(source)) as file:
-            return source.stat().st_size <= _HEADER + 2 * file.getnframes() + 1
+            known: int = _HEADER + 2 * file.getnframes() + 1
+        return source.stat().st_size <= known
     except (wave.Error, EOFError):
         return False
 

@@ -80,4 +80,5 @@ def test_no_secret_in_the_representation():
 
 
 def test_few_settings():
-    assert len(fields(Settings)) <= 29  # mail and webhooks came with three; a proxy in front, look-ups and transcription with two each
+    # Mail and webhooks came with three; a proxy in front, look-ups and transcription with two each.
+    assert len(fields(Settings)) <= 29
