@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http import HttpProcessingError
 from msgspec import Meta
 
 from dcx_ari.api.bodies import Body, body_as
@@ -35,6 +36,7 @@ _UPLOAD = {
     "description": "`name` comes before `file`",
 }
 _CHUNK = 65_536
+_NO_MULTIPART = (ValueError, AssertionError, HttpProcessingError)
 _TYPE = "audio/wav"
 
 
@@ -144,8 +146,8 @@ async def _upload(request: web.Request) -> web.Response:
             made = await prompts.make_file(home, upload)
         if made is None:
             raise Invalid("file", "is required")
-    except (ValueError, AssertionError) as error:  # aiohttp's words for a body that is no multipart
-        raise Invalid("body", f"must be multipart/form-data: {error}") from None
+    except _NO_MULTIPART as error:  # aiohttp's words for a body that is no multipart
+        raise Invalid("body", f"must be multipart/form-data: {str(error)[:200]}") from None
     finally:
         await asyncio.to_thread(upload.unlink, missing_ok=True)
     async with writing(request) as session:
@@ -155,8 +157,8 @@ async def _upload(request: web.Request) -> web.Response:
 async def _parts(request: web.Request) -> Any:
     try:
         return await request.multipart()
-    except (ValueError, AssertionError) as error:
-        raise Invalid("body", f"must be multipart/form-data: {error}") from None
+    except _NO_MULTIPART as error:
+        raise Invalid("body", f"must be multipart/form-data: {str(error)[:200]}") from None
 
 
 async def _store(part: BodyPartReader, target: Path) -> None:
