@@ -233,6 +233,7 @@ class Engine:
                     raise error
                 raise EngineFailed(f"{task.get_name()} stopped: {error or 'without a reason'}") from error
         finally:
+            self.lifecycle.stop()
             await self.exchange.stop(grace_s)
             await self.recorder.drain(_RECORDINGS_S)
             await self.voicemails.drain(_RECORDINGS_S)

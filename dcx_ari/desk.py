@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,8 +22,8 @@ from dcx_ari.decide.record import Inputs
 from dcx_ari.decide.routing import route
 from dcx_ari.decide.rows import Buyer, ConversionRule
 from dcx_ari.decide.snapshot import Snapshot
+from dcx_ari.owed import Owed, Work
 from dcx_ari.store.db import Database
-from dcx_ari.store.errors import StoreError
 from dcx_ari.store.history import previous_calls
 from dcx_ari.store.journal import Journal
 from dcx_ari.store.ledger import Ledger, Money, Refused, Spacing
@@ -47,6 +47,7 @@ class Account:
     connected: int | None = None  # attempt
     converted_at: int | None = None
     revenue_cents: int = 0  # as far as this process knows
+    owed: Owed = field(default_factory=Owed)
 
     def counts_of(self, attempt: int) -> list[Hold]:
         """What the attempt counts for buyer and group."""
@@ -220,7 +221,8 @@ class StoreDesk:
         if decision is not None and first is not None and account.buyers[attempt].id in first.buyer_ids:
             self._take_turns(decision.turns)
         if not call.facts.test:
-            await self._ledger.commit_connect(call.id, attempt, group_attempt=account.group_attempts.get(attempt))
+            group = account.group_attempts.get(attempt)
+            await account.owed.add(lambda: self._ledger.commit_connect(call.id, attempt, group_attempt=group), call.id)
 
     def _take_turns(self, turns: tuple[TurnTaken, ...]) -> None:
         for turn in turns:
@@ -228,6 +230,9 @@ class StoreDesk:
             self._turns[key] = self._turns.get(key, 0) + turn.add
 
     async def convert(self, call: Call, attempt: int, buyer: Buyer, conversion: Conversion) -> None:
+        await self.account(call).owed.add(lambda: self._convert(call, attempt, buyer, conversion), call.id)
+
+    async def _convert(self, call: Call, attempt: int, buyer: Buyer, conversion: Conversion) -> None:
         account = self.account(call)
         source_id = account.decision.source_id if account.decision is not None else None
         revenue = Money(
@@ -273,7 +278,8 @@ class StoreDesk:
         if connected and buyer.hold_postback_s:
             keep_until = self._now_ms() + buyer.hold_postback_s * 1000
         outcome, counts = Outcome(answered=connected), account.counts_of(attempt)
-        await self._over(call, self._ledger.settle(call.id, attempt, outcome, keep_until=keep_until, counts=counts))
+        settle = self._ledger.settle
+        await self._over(call, lambda: settle(call.id, attempt, outcome, keep_until=keep_until, counts=counts))
 
     async def restore(
         self, call: Call, decision: str | None, leg: Leg | None, attempt: int | None, group_attempt: int | None
@@ -302,17 +308,12 @@ class StoreDesk:
         return Held(attempt, buyer, account.decision, self.rules(call, account.decision, buyer))
 
     async def release(self, call: Call, attempt: int) -> None:
-        await self._over(call, self._ledger.release(call.id, attempt))
+        await self._over(call, lambda: self._ledger.release(call.id, attempt))
 
-    async def _over(self, call: Call, ending: Coroutine[Any, Any, bool]) -> None:
-        if call.facts.test:
-            ending.close()
-            return
-        try:
-            await ending
-        except StoreError as error:
-            # The holds stay until the channels are seen to be gone: under-selling is the safe side.
-            log.error("an attempt could not be settled: %s", error, extra={"call": call.id})
+    async def _over(self, call: Call, ending: Work) -> None:
+        """The holds stay until the database can be told: under-selling is the safe side."""
+        if not call.facts.test:
+            await self.account(call).owed.add(ending, call.id)
 
 
 def remembers(snapshot: Snapshot) -> bool:

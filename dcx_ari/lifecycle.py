@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +26,8 @@ from dcx_ari.store.ledger import Ledger, LedgerError, Money, Sums
 from dcx_ari.store.workers import last_seen, seen
 
 log = logging.getLogger(__name__)
+
+_RETRY_S = 1.0
 
 
 class StoreLifecycle:
@@ -49,6 +53,7 @@ class StoreLifecycle:
         self._metrics = metrics
         self._now_ms = now_ms
         self._asterisk_started = ""
+        self._stopping = asyncio.Event()
         self._adoption = Adoption(configuration, database, journal, metrics, now_ms)
 
     # -- connection -----------------------------------------------------------------------------------------
@@ -102,18 +107,38 @@ class StoreLifecycle:
         }
         self._metrics.calls.labels(status).inc()
         try:
-            try:
-                if account.buyers and not call.facts.test:
-                    end |= await self._settle(call, now)
-            finally:
-                self._journal.update(call.id, **end)  # in one piece: who is told of the end is told of the money
+            if account.buyers and not call.facts.test:
+                end |= await self._settled(call, now)
+            self._journal.update(call.id, **end)  # in one piece: who is told of the end is told of the money
             await self._journal.durable()
-        except (StoreError, LedgerError) as error:
-            # The row stays open in the database and is closed, with its money, at the next connection.
+        except StoreError as error:
+            # The row stays open in the database, or the journal keeps its end: it is closed, with its money, later.
             log.error("the end of a call could not be written: %s", error, extra={"call": call.id})
         finally:
             self._journal.forget(call.id)
             self._desk.forget(call)
+
+    async def _settled(self, call: Call, now: int) -> dict[str, Any]:
+        """As `_settle`, when what is owed is paid: the call is not over before the database can be told, unless we
+        stop. What the ledger does not take at all is told of, and the row is closed without it.
+        """
+        while True:
+            try:
+                await self._desk.account(call).owed.pay()
+                return await self._settle(call, now)
+            except LedgerError as error:
+                log.error("a call could not be settled: %s", error, extra={"call": call.id})
+                return {}
+            except StoreError as error:
+                if not error.retry or self._stopping.is_set():
+                    raise
+                log.warning("the end of a call waits: %s", error, extra={"call": call.id})
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _RETRY_S)
+
+    def stop(self) -> None:
+        """Wait for no database any more."""
+        self._stopping.set()
 
     async def _settle(self, call: Call, now: int) -> dict[str, Any]:
         """What the call's row is to say of its money. Raises StoreError, LedgerError."""

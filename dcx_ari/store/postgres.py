@@ -56,10 +56,12 @@ async def connect(
             await made.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=_number, format="text")
     except TimeoutError:
         raise StoreError(f"database {where} does not answer: no connection in time", retry=True) from None
+    except (asyncpg.ClientConfigurationError, ValueError):
+        raise StoreError(f"database url: {where} cannot be understood") from None
     except (OSError, asyncpg.PostgresError) as error:
         raise translate(error, where) or StoreError(f"database {where} refuses: {error}") from error
-    except (asyncpg.InterfaceError, ValueError):
-        raise StoreError(f"database url: {where} cannot be understood") from None
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise StoreError(f"database {where} does not answer: the connection was lost", retry=True) from error
     return made
 
 

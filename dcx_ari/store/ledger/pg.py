@@ -33,7 +33,10 @@ _ESCAPED = re.compile(r"\\u(0000|d[89a-f])", re.IGNORECASE)
 class PgLedger:
     """`LedgerDatabase` of a URL."""
 
-    errors: tuple[type[Exception], ...] = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+    errors: tuple[type[Exception], ...] = (
+        *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+        OSError,
+    )
     reads_at_once = False
 
     def __init__(self, url: URL, timeout_s: float) -> None:

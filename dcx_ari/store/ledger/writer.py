@@ -113,7 +113,9 @@ class Writer:
         try:
             self._transact(connection, jobs)
         except Exception as error:  # a boundary: whatever it is belongs to the one who asked
-            if len(jobs) == 1 or connection.lost or self._database.is_down(error):
+            if connection.lost:
+                self._fail(jobs, error if isinstance(error, StoreError) else self._lost())
+            elif len(jobs) == 1 or self._database.is_down(error):
                 self._fail(jobs, error)
             else:
                 for job in jobs:
@@ -142,6 +144,9 @@ class Writer:
             self._memory.forget()
             connection.rollback()
             raise
+
+    def _lost(self) -> StoreError:
+        return StoreError(f"database {self._database.where} does not answer: the connection was lost", retry=True)
 
     def _fail(self, jobs: Sequence[_Job], error: Exception) -> None:
         if isinstance(error, self._database.errors):
