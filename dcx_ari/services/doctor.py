@@ -25,7 +25,7 @@ from dcx_ari.settings import Settings
 from dcx_ari.store import models as m
 from dcx_ari.store.db import Database, open_database, parse_url
 from dcx_ari.store.errors import StoreError, translate
-from dcx_ari.store.migrate import head, revisions
+from dcx_ari.store.migrate import head, revision, revisions
 from dcx_ari.store.snapshot import load
 
 State = Literal["ok", "warning", "wrong"]
@@ -120,9 +120,11 @@ async def database(settings: Settings) -> Sequence[Finding]:
         return await asyncio.to_thread(_sqlite, Path(str(url.database)))
     opened = open_database(settings.database_url)
     try:
-        async with opened.read_connection() as connection:
-            found = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
-        return [_revision(found, opened.where)]
+        if (found := await revision(opened)) is None:
+            return [Finding("warning", f"{opened.where} is empty", "Tables are made by dcx up, or any other command.")]
+        async with opened.write_connection() as connection:
+            await connection.execute(text("UPDATE config_version SET version = version"))
+        return [_revision(found, opened.where), Finding("ok", "can be written")]
     finally:
         await opened.close()
 

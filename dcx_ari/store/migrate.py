@@ -40,8 +40,7 @@ async def migrate(database: Database | str) -> str:
         finally:
             await opened.close()
     try:
-        async with database.engine.connect() as connection:
-            current = await connection.run_sync(_current)
+        current = await revision(database)
         if current != head():
             _check_known(current, database.where)
             async with database.write_connection() as connection:
@@ -49,6 +48,13 @@ async def migrate(database: Database | str) -> str:
     except (DBAPIError, OSError) as error:
         raise translate(error, database.where) or _failed(error, database.where) from error
     return head()
+
+
+async def revision(database: Database) -> str | None:
+    """The schema that the database has now; None for an empty one. Raises StoreError."""
+    with database.translated():
+        async with database.engine.connect() as connection:
+            return await connection.run_sync(_current)
 
 
 def _current(connection: Connection) -> str | None:

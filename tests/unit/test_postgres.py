@@ -19,6 +19,8 @@ from sqlmodel import col, select
 
 from dcx_ari.call.ports import Inbound
 from dcx_ari.configuration import Configuration
+from dcx_ari.services import doctor
+from dcx_ari.settings import read_settings
 from dcx_ari.store import postgres as pg
 from dcx_ari.store.db import Database, open_database, parse_url
 from dcx_ari.store.errors import StoreError
@@ -30,6 +32,7 @@ from dcx_ari.store.models import Call, CallEvent, Campaign
 from dcx_asterisk.fetch import ensure
 from dcx_asterisk.servers import Postgres
 from tests.databases import Databases
+from tests.databases import text as text_of
 
 pytestmark = [pytest.mark.unit, pytest.mark.pg]
 
@@ -195,6 +198,13 @@ async def test_killed_in_the_middle(db: Database, ledger: Ledger, server: Postgr
     assert journal.refused == 0
     await journal.close()
     configuration.close()
+
+
+async def test_what_the_doctor_finds(postgres: Databases, server: Postgres) -> None:
+    postgres.run("CREATE DATABASE empty")
+    empty = text_of(parse_url(postgres.server.url).set(database="empty"))
+    found = [await doctor.database(read_settings({}, database_url=url)) for url in (empty, server.url)]
+    assert [[each.state for each in findings] for findings in found] == [["warning"], ["ok", "ok"]]
 
 
 async def test_a_commit_whose_answer_was_lost_is_written_once(db: Database, ledger: Ledger) -> None:
