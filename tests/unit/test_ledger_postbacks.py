@@ -18,6 +18,7 @@ from dcx_ari.decide.postback import Accept, Postback, sign
 from dcx_ari.services import rows
 from dcx_ari.services.postbacks import Answer, PostbackRefused, new_key, receive
 from dcx_ari.services.resources import RESOURCES
+from dcx_ari.store import db as store_db
 from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.ledger import Ledger, Money, Sums
 from dcx_ari.store.ledger.report import Report
@@ -61,8 +62,12 @@ async def _fill(url: str) -> None:
 
 @pytest.fixture
 async def db(tmp_path: Path, template: Path) -> AsyncIterator[Database]:
-    shutil.copy(template, tmp_path / "dcx.db")
-    opened = open_database(f"sqlite:///{tmp_path}/dcx.db")
+    url = f"sqlite:///{tmp_path}/dcx.db"
+    if hasattr(store_db.parse_url, "databases"):  # PostgreSQL, where no file can be copied
+        await _fill(url)
+    else:
+        shutil.copy(template, tmp_path / "dcx.db")
+    opened = open_database(url)
     yield opened
     await opened.close()
 
