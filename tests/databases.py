@@ -46,7 +46,9 @@ class Databases:
 
     def of(self, path: Path) -> URL:
         """The database that a file stands for; made where there is none."""
-        told = path.read_text().removeprefix(_MARK) if path.exists() else f"{TEMPLATE} "
+        kept = path.read_bytes().decode("utf-8", "replace") if path.exists() else f"{_MARK}{TEMPLATE} "
+        assert kept.startswith(_MARK), f"{path} is of SQLite: a module's fixture that makes it must ask for `dbms`"
+        told = kept.removeprefix(_MARK)
         name, _, owner = told.partition(" ")
         if owner != str(path):
             untouched = name == TEMPLATE or self.run("SELECT made.untouched()", name)

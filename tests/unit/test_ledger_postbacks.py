@@ -34,7 +34,7 @@ CONVERT, REVENUE = hold("convert", "day", 1), hold("revenue_cents", "day", 1500,
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(dbms: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sold call: source Radio gets 25 %, buyer Acme had it on attempt 2 and talked for a minute."""
     path = tmp_path_factory.mktemp("template") / "dcx.db"
     asyncio.run(_fill(f"sqlite:///{path}"))
