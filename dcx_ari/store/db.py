@@ -104,6 +104,10 @@ def _prepare_postgres(engine: AsyncEngine) -> None:
         if connection.get_execution_options().get("dcx_write", False):
             connection.exec_driver_sql(postgres.lock(postgres.SESSIONS))
 
+    @event.listens_for(engine.sync_engine, "before_cursor_execute", retval=True)
+    def _on_execute(_c: Connection, _cursor: Any, statement: str, params: Any, _x: Any, many: bool) -> tuple[str, Any]:
+        return statement, [postgres.cleaned(row) for row in params] if many else postgres.cleaned(params)
+
 
 @dataclass(frozen=True)
 class Database:

@@ -69,6 +69,15 @@ def _number(text: str) -> int | float:
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
+def cleaned(value: Any) -> Any:
+    """As `clean`, for all text in lists, tuples and dicts."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(cleaned(each) for each in value)
+    return {cleaned(key): cleaned(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
 def clean(text: str) -> str:
     """Text that PostgreSQL takes: it keeps no NUL, and no half of a surrogate pair. Callers can send both."""
     if "\x00" in text or not text.isascii():

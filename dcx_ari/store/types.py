@@ -8,6 +8,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import JSON, BigInteger, Dialect, Integer, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 
+from dcx_ari.store.postgres import cleaned
+
 BigId = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER is SQLite's own row id
 Millis = BigInteger  # epoch milliseconds, UTC
 
@@ -35,7 +37,8 @@ class Json(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         if value is None:
             return None
-        return self._adapter.dump_python(value, mode="json", exclude_none=True)
+        plain = self._adapter.dump_python(value, mode="json", exclude_none=True)
+        return cleaned(plain) if dialect.name == "postgresql" else plain
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return None if value is None else self._adapter.validate_python(value)

@@ -149,6 +149,19 @@ async def test_text_that_it_does_not_take_costs_no_row(db: Database, ledger: Led
     assert journal.refused == 0
 
 
+async def test_people_can_write_it_too(db: Database) -> None:
+    bad = "a\x00b \U0001f600"
+    async with db.write() as session:
+        session.add(Campaign(name="Odd", notes=bad))
+        session.add(Call(id="odd", started_at=START, tags={bad: [bad]}))
+    async with db.read() as session:
+        row = (await session.exec(select(Campaign).where(col(Campaign.name) == "Odd"))).one()
+        call = (await session.exec(select(Call).where(col(Call.id) == "odd"))).one()
+        assert (await session.exec(select(Campaign).where(col(Campaign.notes) == "\x00"))).all() == []
+    good = "a\ufffdb \U0001f600"
+    assert (row.notes, call.tags) == (good, {good: [good]})
+
+
 async def test_a_connection_that_was_cut_is_made_again(db: Database, ledger: Ledger, server: Postgres) -> None:
     await ledger.reserve("cut", 1, leg(buyer=8))
     await ledger.usage()

@@ -153,15 +153,7 @@ def _fit_text(value: Any) -> Any:
 def _fit_json(value: Any) -> Any:
     """JSONB refuses escapes of NUL and of half a surrogate pair, where JSON allows them."""
     text = postgres.clean(value)
-    return json.dumps(_cleaned(json.loads(text))) if _ESCAPED.search(text) else text
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return postgres.clean(value)
-    if isinstance(value, list):
-        return [_cleaned(each) for each in value]
-    return {_cleaned(k): _cleaned(v) for k, v in value.items()} if isinstance(value, dict) else value
+    return json.dumps(postgres.cleaned(json.loads(text))) if _ESCAPED.search(text) else text
 
 
 _FITS: dict[str, Callable[[Any], Any]] = {
