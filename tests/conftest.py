@@ -24,6 +24,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("dbms", kinds, indirect=True, scope="module")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real phones, servers and terminals in real time, on a machine that has other things to do, get a second chance;
+    the summary says so. What runs in virtual time gets none, nor do pure functions.
+    """
+    for item in items:
+        if item.get_closest_marker("sim") is None and "/unit/decide/" not in item.path.as_posix():
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Databases]:
     """A PostgreSQL for the session, started by the first test that needs it."""
