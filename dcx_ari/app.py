@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from aiohttp import web
-
+from dcx_ari.access import AsteriskAccess
 from dcx_ari.api import explain, live, lookup, postbacks, prompts, recording, test_calls
 from dcx_ari.api.app import AddRoutes, make_app
 from dcx_ari.api.routes import ROUTES, Route
@@ -30,8 +29,11 @@ from dcx_ari.call.test_call import place_test_call
 from dcx_ari.clock import now_ms
 from dcx_ari.configuration import Configuration
 from dcx_ari.decide.periods import zone_of
+from dcx_ari.departure import Left, depart
 from dcx_ari.desk import StoreDesk
+from dcx_ari.failure import EngineFailed
 from dcx_ari.flows.inbound import inbound
+from dcx_ari.front import Front
 from dcx_ari.integrations.lookup import lookup_of
 from dcx_ari.integrations.mail import mail_sender
 from dcx_ari.integrations.questions import Questions
@@ -43,6 +45,8 @@ from dcx_ari.media.recording import Monitor, StereoRecorder
 from dcx_ari.media.speech import FliteSpeech
 from dcx_ari.messages import PromptFiles, VoicemailBox, speaker
 from dcx_ari.metrics import Metrics
+from dcx_ari.neighbours import Neighbours
+from dcx_ari.notify import ALIVE, notify
 from dcx_ari.outbox import Deliverer
 from dcx_ari.services.postbacks import receive
 from dcx_ari.services.test_call import NotPlaced, Trial, decide
@@ -57,6 +61,7 @@ from dcx_ari.store.ledger.rows import WriteRows
 from dcx_ari.store.migrate import migrate
 from dcx_ari.store.news import CallNews
 from dcx_ari.store.targets import Targets, networks
+from dcx_ari.store.workers import others_up
 from dcx_ari.timetable import Parts, jobs_of
 from dcx_ari.velocity import Velocity
 from dcx_ari.wishes import Wishes
@@ -69,23 +74,9 @@ _UNREAD = ("BridgeCreated", "BridgeDestroyed", "ChannelEnteredBridge", "ChannelL
 _RECORDINGS_S = 10.0
 _HOUSEKEEPING_S = 30.0
 _ALIVE_S = 1.0
+_SEEN_LATELY_MS = 3_000
 _EARNINGS_DAYS = 30
 _DAY_MS = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class AsteriskAccess:
-    """How to reach one Asterisk. `monitor` is where MixMonitor may write; `speech` gives argv of flite."""
-
-    ari_url: str
-    ari_user: str
-    ari_password: str = field(repr=False)
-    ami_host: str
-    ami_port: int
-    ami_user: str
-    ami_secret: str = field(repr=False)
-    monitor: Path
-    speech: Callable[..., Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +91,6 @@ class Outside:
     speech: Speech
     scratch: Path
     web: Web = Absent()  # noqa: RUF009  it has no state
-
-
-class EngineFailed(Exception):
-    """A part of the engine stopped; the message says which and why."""
 
 
 class Engine:
@@ -185,14 +172,17 @@ class Engine:
         standing = [Standing("deliveries", deliverer.run)]
         self.jobs = Jobs(database, settings.app_name, jobs_of(parts), standing, clock=clock)
         self._with_jobs = jobs
+        self._neighbours = Neighbours(self.exchange, self.lifecycle, database, settings.home, clock)
         self._transport = outside.transport
-        self._serving = asyncio.Event()
+        self.front = Front(settings)
         exchange = self.exchange
         self.metrics.watch(lambda: len(exchange.calls), lambda: exchange.connected, lambda: exchange.events_seen)
         self.configuration.on_change(self.push_trunks)
 
     async def not_ready(self) -> str | None:
         """None when a call can be taken, else why not."""
+        if not self.exchange.taking:
+            return "draining: no new calls are taken"
         if not self.exchange.connected:
             return "Asterisk: not connected"
         try:
@@ -212,33 +202,66 @@ class Engine:
         try:
             async with asyncio.timeout(timeout_s):
                 await self.exchange.listening.wait()
-                await self._serving.wait()
+                if not self.front.shared:
+                    await self.front.serving.wait()
         except TimeoutError:
             what = "API: does not listen" if self.exchange.connected else "Asterisk: not connected"
             raise EngineFailed(f"{what} after {timeout_s:g} s") from None
         if (reason := await self.not_ready()) is not None:
             raise EngineFailed(reason)
 
-    async def run(self, stop: asyncio.Event, *, grace_s: float = 0.0) -> None:
-        """Serve until `stop` is set. Then: take no new calls, wait `grace_s` seconds for the live ones, end
-        the rest, write everything. Raises `EngineFailed` when a part stops by itself.
+    async def run(self, stop: asyncio.Event, *, grace_s: float = 0.0, hand_over: asyncio.Event | None = None) -> Left:
+        """Serve until `stop` is set. Then: take no new calls, leave the live ones to others, or wait `grace_s` seconds
+        for them and end the rest; see `departure`. Write everything. Raises `EngineFailed` when a part stops by itself.
+
+        Where calls are handed over, their tasks still stand when this returns: the process has to end at once.
         """
+        left = Left()
         serving = [asyncio.create_task(work, name=name) for name, work in self._parts()]
         stopped = asyncio.create_task(stop.wait(), name="stop")
         try:
-            done, _ = await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stopped}:
-                error = task.exception()
-                if isinstance(error, EngineFailed):
-                    raise error
-                raise EngineFailed(f"{task.get_name()} stopped: {error or 'without a reason'}") from error
+            await self._until_stopped(stopped, serving)
+            leaving = asyncio.create_task(depart(self.exchange, self._others, grace_s, hand_over or asyncio.Event()))
+            try:
+                await self._until_stopped(leaving, serving)
+                left = leaving.result()
+            finally:
+                await cancel_and_wait(leaving)
         finally:
-            self.lifecycle.stop()
-            await self.exchange.stop(grace_s)
-            await self.recorder.drain(_RECORDINGS_S)
-            await self.voicemails.drain(_RECORDINGS_S)
-            await cancel_and_wait(stopped, *serving)
-            await self.journal.close()
+            if left.leave_alone:
+                await self._hand_over(stopped, *serving)
+            else:
+                await self._end(stopped, *serving)
+        return left
+
+    async def _until_stopped(self, stopped: asyncio.Task[Any], serving: list[asyncio.Task[None]]) -> None:
+        done, _ = await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopped}:
+            error = task.exception()
+            if isinstance(error, EngineFailed):
+                raise error
+            raise EngineFailed(f"{task.get_name()} stopped: {error or 'without a reason'}") from error
+
+    async def _end(self, *tasks: asyncio.Task[Any]) -> None:
+        self.lifecycle.stop()
+        await self.exchange.stop(0.0)
+        await self.recorder.drain(_RECORDINGS_S)
+        await self.voicemails.drain(_RECORDINGS_S)
+        await cancel_and_wait(*tasks)
+        self.lifecycle.alive(self.exchange, "gone")
+        await self.journal.close()
+
+    async def _hand_over(self, *tasks: asyncio.Task[Any]) -> None:
+        """Everything of ours is finished; the calls themselves are not touched."""
+        await self.recorder.drain(_RECORDINGS_S)
+        await self.voicemails.drain(_RECORDINGS_S)
+        await cancel_and_wait(*(task for task in tasks if task.get_name() != "exchange"))
+        self.lifecycle.alive(self.exchange, "gone")
+        await self.journal.durable()
+
+    async def _others(self) -> bool:
+        """Whether another worker takes our calls when we go."""
+        return bool(await others_up(self.database, self.settings.app_name, self._now_ms() - _SEEN_LATELY_MS))
 
     def _parts(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         yield "exchange", self.exchange.run()
@@ -251,6 +274,7 @@ class Engine:
         yield "velocity", self.velocity.run()
         yield "sign of life", self._live()
         yield "voicemail", self.voicemails.run()
+        yield "neighbours", self._neighbours.run()
         if self._with_jobs:
             yield "jobs", self.jobs.run()
 
@@ -267,21 +291,7 @@ class Engine:
             base_url=settings.public_base,
             targets=Targets(networks(settings.webhook_allow)),
         )
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_ASK_S)
-        await runner.setup()
-        try:
-            try:
-                await web.TCPSite(runner, settings.api_host, settings.api_port).start()
-                self._serving.set()
-            except OSError as error:
-                reason = error.strerror or str(error)
-                raise EngineFailed(
-                    f"DCX_API_PORT: cannot listen on {settings.api_host}:{settings.api_port}: {reason}. "
-                    "Stop the other program, or set DCX_API_PORT to a free port."
-                ) from None
-            await asyncio.get_running_loop().create_future()
-        finally:
-            await runner.cleanup()
+        await self.front.run(app)
 
     def _more_routes(self) -> Iterator[AddRoutes]:
         """Routes that need more of the engine than its database."""
@@ -333,8 +343,9 @@ class Engine:
         """Whoever takes over from us has to know until when we saw our calls."""
         while True:
             await asyncio.sleep(_ALIVE_S)
+            notify(ALIVE)
             if self.exchange.connected:
-                self.lifecycle.alive(self.settings.app_name)
+                self.lifecycle.alive(self.exchange, "up" if self.exchange.taking else "draining")
 
     async def _keep_house(self) -> None:
         """What is due now and then; a database that is away is waited for."""

@@ -23,6 +23,7 @@ from dcx_ari.store.db import Database
 from dcx_ari.store.errors import StoreError
 from dcx_ari.store.journal import Journal
 from dcx_ari.store.ledger import Ledger, LedgerError, Money, Sums
+from dcx_ari.store.models.workers import Worker, WorkerState
 from dcx_ari.store.workers import last_seen, seen
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class StoreLifecycle:
         self._trunks = trunks
         self._metrics = metrics
         self._now_ms = now_ms
+        self._began = now_ms()
         self._asterisk_started = ""
         self._stopping = asyncio.Event()
         self._adoption = Adoption(configuration, database, journal, metrics, now_ms)
@@ -65,7 +67,7 @@ class StoreLifecycle:
             self._trunks.forget()  # another Asterisk than before: it knows none of them
         await self.push_trunks()
         before = self._now_ms()
-        known = await last_seen(self._database, exchange.app)
+        known = await last_seen(self._database, exchange.app)  # ourselves, or the process before us
         former = self._asterisk_started or (known.asterisk_started if known is not None else "")
         self._asterisk_started = started
         await self._adoption.take_over(
@@ -74,14 +76,37 @@ class StoreLifecycle:
             restarted=former not in ("", started),
             seen_at=known.seen_at if known is not None else before,
         )
-        self.alive(exchange.app)
+        self.alive(exchange)
+        await self._free(exchange, before)
+
+    async def inherit(self, exchange: Exchange, dead: Worker) -> None:
+        """Take over the calls of another slot, dead until we have returned. Raises StoreError, AriError."""
+        before = self._now_ms()
+        await self._adoption.take_over(
+            exchange,
+            dead.slot,
+            restarted=dead.asterisk_started not in ("", self._asterisk_started),
+            seen_at=dead.seen_at,
+        )
+        await self._free(exchange, before)
+
+    async def _free(self, exchange: Exchange, before: int) -> None:
         freed = await self._ledger.release_orphans(set(exchange.calls), before=before)
         if freed:
             log.info("freed the holds of %d attempts whose calls are gone", len(freed))
 
-    def alive(self, slot: str) -> None:
-        """Say that this worker lives; written with the next group commit."""
-        self._journal.statement(*seen(slot, os.getpid(), self._now_ms(), self._asterisk_started))
+    def alive(self, exchange: Exchange, state: WorkerState = "up") -> None:
+        """Say that this worker lives, and what it does; written with the next group commit."""
+        row = Worker(
+            slot=exchange.app,
+            pid=os.getpid(),
+            state=state,
+            calls=len(exchange.calls),
+            started_at=self._began,
+            seen_at=self._now_ms(),
+            asterisk_started=self._asterisk_started,
+        )
+        self._journal.statement(*seen(row))
 
     async def push_trunks(self) -> None:
         for problem in await self._trunks.sync(self._configuration.trunks):

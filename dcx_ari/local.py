@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from dcx_ari.app import AsteriskAccess
+from dcx_ari.access import AsteriskAccess
 from dcx_ari.call.tasks import cancel_and_wait
 from dcx_ari.flows.known import Known
 from dcx_ari.media.speech import VOICES, FliteSpeech

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from dcx_ari.home_settings import FILE, BadLine, read_file
 
+MOST_WORKERS = 64
 DEFAULT_HOME = Path("~/.local/share/dcx")
 
 
@@ -43,6 +44,8 @@ class Settings:
     ari_password: str = field(default="", repr=False)
     asterisk_home: str = ""
     app_name: str = "dcx-0"
+    workers: int = 1
+    drain_s: int = 30
     log_level: str = "INFO"
     public_url: str = ""
     trusted_proxies: str = ""
@@ -140,6 +143,10 @@ def _check(settings: Settings) -> None:
     for name in ("api_port", "sip_port", "ari_port", "ami_port"):
         if not 1 <= getattr(settings, name) <= 65_535:
             raise SettingsError(f"DCX_{name.upper()}: must be a port, 1 to 65535")
+    if not 1 <= settings.workers <= MOST_WORKERS:
+        raise SettingsError(f"DCX_WORKERS: must be 1 to {MOST_WORKERS}")
+    if not 0 <= settings.drain_s <= 86_400:
+        raise SettingsError("DCX_DRAIN_S: must be 0 to 86400 seconds")
     ports = (settings.api_port, settings.ari_port)
     if ports[0] == ports[1]:
         raise SettingsError(f"DCX_ARI_PORT: must differ from DCX_API_PORT, both are {ports[0]}")

@@ -128,7 +128,7 @@ def new_app(help_text: str = "") -> typer.Typer:
 _FOR_PEOPLE = (
     ("dcx_ari.store.errors", "StoreError"),
     ("dcx_asterisk.errors", "AsteriskError"),
-    ("dcx_ari.app", "EngineFailed"),
+    ("dcx_ari.failure", "EngineFailed"),
     ("dcx_ari.demo", "DemoFailed"),
 )
 

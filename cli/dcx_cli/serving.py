@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from dcx_ari.app import AsteriskAccess, engine
+from dcx_ari.access import AsteriskAccess
+from dcx_ari.app import engine
 from dcx_ari.local import stop_on_signals
 from dcx_ari.settings import Settings
 from dcx_asterisk.fetch import Progress as Step

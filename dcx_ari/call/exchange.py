@@ -28,6 +28,8 @@ from dcx_ari.decide.causes import Cause
 
 log = logging.getLogger(__name__)
 
+_NEXT_ENGINE = "next"  # label of the dialplan, see asterisk/dcx_asterisk/config/extensions.conf
+
 MakeCall = Callable[[str, Inbound, Ari, str, Ports], Call]
 """Makes the call object of a new call, from its id, what arrived, and where it lives."""
 
@@ -67,6 +69,11 @@ class Exchange:
         self._taking = True
 
     @property
+    def taking(self) -> bool:
+        """Whether new calls are taken."""
+        return self._taking
+
+    @property
     def connected(self) -> bool:
         """Whether events of Asterisk arrive and calls are taken."""
         return self.listening.is_set()
@@ -91,9 +98,13 @@ class Exchange:
                 self.events_seen += 1
                 self._deliver(event)
 
+    def drain(self) -> None:
+        """Take no new calls: the dialplan finds another engine for them."""
+        self._taking = False
+
     async def stop(self, grace_s: float) -> None:
         """Take no new calls, wait `grace_s` seconds for the live ones, then end them."""
-        self._taking = False
+        self.drain()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=grace_s)
         await cancel_and_wait(*self._tasks.values())
@@ -113,9 +124,10 @@ class Exchange:
 
     def _arrived(self, event: ev.StasisStart) -> None:
         inbound = parse_inbound(event)
-        if inbound is None or not self._taking:
-            # A leg whose call is over, or a call that comes while we stop: nobody would ever end it.
+        if inbound is None:  # a leg whose call is over: nobody would ever end it
             self._spawner.spawn(self._turn_away(event.channel.id), f"turn away {event.channel.id}")
+        elif not self._taking:
+            self._spawner.spawn(self._pass_on(event.channel.id), f"pass on {event.channel.id}")
         else:
             self.take(inbound)
 
@@ -155,12 +167,24 @@ class Exchange:
         except AriError as error:
             log.warning("could not turn a channel away: %s", error)
 
+    async def _pass_on(self, channel_id: str) -> None:
+        """Back to the dialplan, to where it looks for the next engine."""
+        try:
+            await self.ari.channels.continue_in_dialplan(channel_id, label=_NEXT_ENGINE)
+        except Gone:
+            pass
+        except AriError as error:
+            log.warning("could not pass a call on: %s", error)
+
     # -- after a (re)connect --------------------------------------------------------------------------------
 
     async def _reconcile(self) -> None:
-        """End the legs of live calls whose channels went while we were not listening."""
         info = await self.ari.asterisk.get_info(only="status")
         before, self.asterisk_started = self.asterisk_started, info.status.startup_time if info.status else ""
+        await self.miss_ended(restarted=before != self.asterisk_started)
+
+    async def miss_ended(self, *, restarted: bool = False) -> None:
+        """End the legs of live calls whose channels are no more: they went while their events did not reach us."""
         if not self.calls:
             return
         present = {channel.id for channel in await self.ari.channels.list()}
@@ -169,6 +193,6 @@ class Exchange:
             for leg in (call.caller, *call.legs.values()):
                 if leg.live and leg.id not in present:
                     leg.end(Ended(Cause.NORMAL, None), now)
-                    if leg is call.caller and before != self.asterisk_started:
+                    if leg is call.caller and restarted:
                         call.failure_reason = "node_lost"
             call.nudge()

@@ -31,7 +31,12 @@ async def place_test_call(exchange: Exchange, number: str, caller: str, digits: 
         priority=1,
         caller_id=f'"DCX test" <{caller}>' if caller else None,
         timeout_s=ANSWER_S,
-        variables={"DCX_TEST_S": str(seconds), "DCX_TEST_DIGITS": digits},
+        # The slot: the call has to come to us, not to another engine.
+        variables={
+            "DCX_TEST_S": str(seconds),
+            "DCX_TEST_DIGITS": digits,
+            "DCX_SLOT": exchange.app.rpartition("-")[2],
+        },
         channel_id=f"test-{token}.caller",
         other_channel_id=far,
     )

@@ -14,9 +14,10 @@ from urllib.parse import urlencode
 
 from sqlalchemy import text
 
-from dcx_ari.app import Engine, EngineFailed, Outside
+from dcx_ari.app import Engine, Outside
 from dcx_ari.ari.transport import Transport
 from dcx_ari.call.ports import SpeechUnavailable
+from dcx_ari.failure import EngineFailed
 from dcx_ari.services import rows
 from dcx_ari.services.links import attach
 from dcx_ari.services.resources import RESOURCES

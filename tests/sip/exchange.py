@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dcx_ari.app import AsteriskAccess, Engine, engine
+from dcx_ari.access import AsteriskAccess
+from dcx_ari.app import Engine, engine
 from dcx_ari.ari.errors import Gone
 from dcx_ari.call.call import Call
 from dcx_ari.local import access_of

@@ -1,0 +1,66 @@
+"""How a worker leaves: no new calls, then the live ones go on to others, come to their end, or are ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from dcx_ari.call.exchange import Exchange
+from dcx_ari.store.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+SETTLE_S = 10.0
+"""How long a call may ring or be in a menu before it is handed over as it is: the caller would hear it again."""
+_LOOK_S = 0.1
+_ASK_S = 1.0
+TALKING = "talking"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How a worker left: the calls that others have to take over, and those that were ended for it."""
+
+    handed_over: int = 0
+    ended: int = 0
+    leave_alone: bool = False  # the calls in Asterisk are not ours any more
+
+
+async def depart(
+    exchange: Exchange, others: Callable[[], Awaitable[bool]], limit_s: float, hand_over: asyncio.Event
+) -> Left:
+    """Take no new calls and wait for the live ones. Where there are other workers, those who talk are left to them,
+    and so are, after `SETTLE_S`, the rest. Without, calls have `limit_s` seconds to end; what is left then, is ended.
+
+    `hand_over`: our own next process takes the calls, if nobody else does.
+    """
+    exchange.drain()
+    loop = asyncio.get_running_loop()
+    began = asked = loop.time()
+    shared = await _answer(others)
+    if exchange.calls and limit_s > 0 and not shared and not hand_over.is_set():
+        log.warning("waiting for the end of %d calls, %g s at most", len(exchange.calls), limit_s)
+    while exchange.calls:
+        now = loop.time()
+        if now - asked >= _ASK_S:
+            shared, asked = await _answer(others), now
+        if hand_over.is_set() and not shared:
+            return Left(len(exchange.calls), leave_alone=True)
+        talking = all(call.stage_name == TALKING for call in exchange.calls.values())
+        if shared and limit_s > 0 and (talking or now - began >= SETTLE_S):
+            return Left(len(exchange.calls), leave_alone=True)
+        if now - began >= limit_s and not hand_over.is_set():
+            return Left(ended=len(exchange.calls))
+        await asyncio.sleep(_LOOK_S)
+    return Left(leave_alone=hand_over.is_set())
+
+
+async def _answer(others: Callable[[], Awaitable[bool]]) -> bool:
+    """A database that is away: nobody can take over what it does not show."""
+    try:
+        return await others()
+    except StoreError as error:
+        log.warning("whether others can take the calls is unknown: %s", error)
+        return False
