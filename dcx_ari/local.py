@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
-import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from dcx_ari.access import AsteriskAccess
@@ -16,7 +13,8 @@ from dcx_ari.call.tasks import cancel_and_wait
 from dcx_ari.flows.known import Known
 from dcx_ari.media.speech import VOICES, FliteSpeech
 from dcx_ari.messages import speaker
-from dcx_ari.settings import Settings, SettingsError
+from dcx_ari.settings import Settings
+from dcx_ari.slots import app_base
 from dcx_asterisk.errors import AsteriskError, CommandFailed
 from dcx_asterisk.fetch import Progress, present
 from dcx_asterisk.instance import Instance
@@ -40,7 +38,8 @@ def instance_of(settings: Settings) -> Instance:
         external_address=settings.external_address,
         fallback_number=settings.fallback_number,
         fallback_trunk=settings.fallback_trunk,
-        app=settings.app_name.rpartition("-")[0] or settings.app_name,
+        app=app_base(settings.app_name),
+        engines=settings.workers,
     )
 
 
@@ -138,48 +137,3 @@ async def _rotate_log(asterisk: Asterisk) -> None:
             await asterisk.rotate_log()
         except (CommandFailed, OSError) as error:
             log.warning("the log of Asterisk could not be rotated: %s", error)
-
-
-@contextmanager
-def only_engine(settings: Settings) -> Iterator[None]:
-    """Keep a second engine of the same name out of this home: it would take the first one's calls, and stop its
-    Asterisk. The lock goes with the process, however that ends. Raises SettingsError, OSError.
-    """
-    settings.home.mkdir(parents=True, exist_ok=True)
-    path = settings.home / f"{settings.app_name}.lock"
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            other = os.read(file, 32).decode(errors="replace").strip() or "unknown"
-            raise SettingsError(
-                f"DCX_HOME: {settings.home} is in use: {settings.app_name} runs as process {other}. "
-                "Stop it, or name another home."
-            ) from None
-        os.ftruncate(file, 0)
-        os.write(file, f"{os.getpid()}\n".encode())
-        yield
-    finally:
-        os.close(file)
-
-
-@contextmanager
-def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Ctrl-C and SIGTERM set `stop`; the second one ends the process at once, as if we did not listen."""
-    loop = asyncio.get_running_loop()
-
-    def asked(number: int) -> None:
-        if stop.is_set():
-            loop.remove_signal_handler(number)
-            signal.raise_signal(number)
-        stop.set()
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, asked, number)
-    try:
-        yield
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)

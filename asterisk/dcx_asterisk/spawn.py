@@ -30,7 +30,7 @@ async def spawn(
             stdout=descriptor,
             stderr=descriptor,
             start_new_session=True,
-            preexec_fn=_die_with_parent if die_with_parent else None,
+            preexec_fn=killed_with_parent if die_with_parent else None,
         )
     finally:
         os.close(descriptor)
@@ -47,5 +47,6 @@ async def end(process: asyncio.subprocess.Process, timeout_s: float = 3) -> None
             await asyncio.wait_for(process.wait(), timeout_s)
 
 
-def _die_with_parent() -> None:
+def killed_with_parent() -> None:
+    """For `preexec_fn`: the kernel kills the process when the thread that started it dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -57,7 +57,7 @@ async def _demo(settings: Settings, console: Any, began: float) -> tuple[dict[st
     from dcx_ari.services.calls import show_call
     from dcx_asterisk.fetch import ensure
     from dcx_asterisk.ports import free_ports
-    from dcx_cli.serving import fetch_progress
+    from dcx_cli.fetching import fetch_progress
 
     def say(text: str) -> None:
         console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {text}", highlight=False)

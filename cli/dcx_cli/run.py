@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from dataclasses import replace
+from typing import Annotated
 
 import typer
 
+from dcx_ari.settings import MOST_WORKERS, Settings
 from dcx_cli.work import settings_of
 
+WORKERS = typer.Option("--workers", min=1, max=MOST_WORKERS, help="Worker processes (DCX_WORKERS, 1).")
 
-def command(ctx: typer.Context) -> None:
+
+def command(
+    ctx: typer.Context,
+    workers: Annotated[int | None, WORKERS] = None,
+    worker: Annotated[bool, typer.Option("--worker", hidden=True, help="One of a supervisor's.")] = False,
+) -> None:
     """Run the engine and the API against an Asterisk that somebody else runs (see DCX_ARI_URL)."""
-    from dcx_ari.local import access_to_foreign, only_engine
-    from dcx_cli.serving import serve, set_up_logging
-
     settings = settings_of(ctx)
+    if worker:
+        _be_worker(settings)
+    elif workers is not None or settings.workers > 1:
+        _supervise(replace(settings, workers=workers or settings.workers))
+    else:
+        _be_worker(settings)
+
+
+def _be_worker(settings: Settings) -> None:
+    from dcx_ari.local import access_to_foreign
+    from dcx_cli.logs import set_up_logging
+    from dcx_cli.serving import serve
+
     set_up_logging(settings)
-    with only_engine(settings):
-        asyncio.run(serve(settings, access_to_foreign(settings)))
+    status = asyncio.run(serve(settings, access_to_foreign(settings)))
+    if status:
+        raise typer.Exit(status)
+
+
+def _supervise(settings: Settings) -> None:
+    from dcx_cli.supervising import supervise
+
+    status = asyncio.run(supervise(settings, {}))
+    if status:
+        sys.exit(status)

@@ -1,82 +1,63 @@
-"""What `dcx up`, `dcx run` and `dcx demo` share: progress of a fetch, logging, serving until told to stop."""
+"""An engine that serves until it is told to stop: what `dcx run` and each worker of `dcx up` do."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import logging
+import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from dcx_ari.access import AsteriskAccess
 from dcx_ari.app import engine
-from dcx_ari.local import stop_on_signals
+from dcx_ari.departure import Left
+from dcx_ari.notify import READY, STOPPING, notify
+from dcx_ari.orders import Orders, orders_from_signals
 from dcx_ari.settings import Settings
-from dcx_asterisk.fetch import Progress as Step
+from dcx_ari.slots import only_process
+from dcx_ari.supervisor import ENDED_CALLS
 
-_WORDS = {
-    "waiting": "Waiting for another fetch",
-    "index": "Reading the package index",
-    "download": "Downloading",
-    "unpack": "Unpacking",
-}
+_TAKEN_OVER_S = 5.0
+log = logging.getLogger("dcx_ari.serving")
 
 
-def set_up_logging(settings: Settings) -> None:
-    """Our own log at the level asked for, everybody else's warnings; to standard error."""
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
-    )
-    logging.getLogger("dcx_ari").setLevel(settings.log_level.upper())
-
-
-@contextmanager
-def fetch_progress() -> Iterator[Callable[[Step], None]]:
-    """A function to report the steps of a fetch to; a bar on a terminal, a line per step elsewhere."""
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    seen: set[tuple[str, str]] = set()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", visible=False, total=None)
-
-        def report(step: Step) -> None:
-            words = _WORDS.get(step.step)
-            if words is None:
-                bar.update(task, visible=False)
-                return
-            text = f"{words} ({step.package_set})"
-            if not console.is_terminal and (step.package_set, step.step) not in seen:
-                console.print(f"{text}…", highlight=False)
-            seen.add((step.package_set, step.step))
-            bar.update(task, visible=True, description=text, completed=step.done, total=step.total or None)
-
-        yield report
-
-
-async def serve(settings: Settings, access: AsteriskAccess) -> None:
-    """Run the engine until Ctrl-C or SIGTERM; says `ready` when a call can be taken."""
+async def serve(settings: Settings, access: AsteriskAccess) -> int:
+    """Run the engine until Ctrl-C, SIGTERM or SIGHUP; says `ready` when a call can be taken. The exit status."""
     # The thread that writes the database asks for the interpreter thousands of times a second; with the default
     # of 5 ms each time could cost that much of a caller's patience.
     sys.setswitchinterval(0.0005)
-    stop = asyncio.Event()
-    async with engine(settings, access) as made:
-        with stop_on_signals(stop):
-            running = asyncio.create_task(made.run(stop))
+    orders = Orders()
+    # The lock comes last: while it is free, another worker can take the calls of the process before us.
+    with only_process(settings, wait_s=_TAKEN_OVER_S), orders_from_signals(orders):
+        async with engine(settings, access) as made:
+            running = asyncio.create_task(made.run(orders.stop, grace_s=settings.drain_s, hand_over=orders.hand_over))
             ready = asyncio.create_task(made.until_ready())
             await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
             if ready.done() and not running.done() and ready.exception() is None:
                 _settle_memory()
                 print(_ready_line(settings), flush=True)
+                notify(READY)
             elif ready.done() and not running.done():
-                stop.set()
+                orders.stop.set()
             ready.cancel()
-            await running
+            left = await running
+            notify(STOPPING)
+            if left.leave_alone:
+                _end_at_once(left)
             if ready.done() and not ready.cancelled() and (error := ready.exception()) is not None:
                 raise error
+    if left.ended and settings.drain_s:
+        log.error("%d calls were still up after %d s and have been ended", left.ended, settings.drain_s)
+        return ENDED_CALLS
+    return 0
+
+
+def _end_at_once(left: Left) -> None:
+    """What goes on in Asterisk is not ours any more: nothing that a call would do at its end may happen."""
+    log.info("handed over %d calls", left.handed_over)
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _settle_memory() -> None:
