@@ -188,13 +188,17 @@ class Engine:
         try:
             async with asyncio.timeout(_ASK_S):
                 await self.ari.applications.get(self.settings.app_name)
-        except (AriError, TimeoutError) as error:
-            return f"Asterisk: {error or 'no answer'}"
+        except TimeoutError:
+            return f"Asterisk: connected, but did not answer within {_ASK_S:g} s"
+        except AriError as error:
+            return f"Asterisk: {error}"
         try:
             async with asyncio.timeout(_ASK_S):
                 await self.database.ping()
-        except (StoreError, TimeoutError) as error:
-            return f"database: {error or 'no answer'}"
+        except TimeoutError:
+            return f"database: did not answer within {_ASK_S:g} s"
+        except StoreError as error:
+            return f"database: {error}"
         return None
 
     async def until_ready(self, timeout_s: float = 30.0) -> None:

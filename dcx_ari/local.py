@@ -18,7 +18,8 @@ from dcx_ari.slots import app_base
 from dcx_asterisk.errors import AsteriskError, CommandFailed
 from dcx_asterisk.fetch import Progress, present
 from dcx_asterisk.instance import Instance
-from dcx_asterisk.process import Asterisk, running
+from dcx_asterisk.keeper import Keeper, kept
+from dcx_asterisk.process import Asterisk
 from dcx_asterisk.render import Secrets, secrets_of
 
 SECRETS = "secrets.json"
@@ -120,20 +121,22 @@ async def spoken(settings: Settings, text: str, voice: str) -> Path:
 async def local_asterisk(
     settings: Settings, report: Callable[[Progress], None], *, die_with_parent: bool = False
 ) -> AsyncIterator[AsteriskAccess]:
-    """Fetch (if need be), start and in the end stop the Asterisk of this home."""
-    async with running(instance_of(settings), report, die_with_parent=die_with_parent) as asterisk:
-        rotating = asyncio.create_task(_rotate_log(asterisk), name="log of Asterisk")
+    """Fetch (if need be), start, keep up and in the end stop the Asterisk of this home; whichever runs, the access is
+    the same.
+    """
+    async with kept(instance_of(settings), report, die_with_parent=die_with_parent) as keeper:
+        rotating = asyncio.create_task(_rotate_log(keeper), name="log of Asterisk")
         try:
-            yield access_of(asterisk)
+            yield access_of(keeper.asterisk)
         finally:
             await cancel_and_wait(rotating)
 
 
-async def _rotate_log(asterisk: Asterisk) -> None:
+async def _rotate_log(keeper: Keeper) -> None:
     """Nothing else bounds Asterisk's log."""
     while True:
         await asyncio.sleep(_ROTATE_EVERY_S)
         try:
-            await asterisk.rotate_log()
+            await keeper.asterisk.rotate_log()
         except (CommandFailed, OSError) as error:
             log.warning("the log of Asterisk could not be rotated: %s", error)

@@ -9,6 +9,7 @@ if we are killed, so that calls go on; the next `start` with the same home finds
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from base64 import b64encode
@@ -26,6 +27,12 @@ from dcx_asterisk.ports import check_ports
 from dcx_asterisk.render import Secrets, render, secrets_of
 from dcx_asterisk.spawn import spawn
 from dcx_asterisk.tree import Tree
+
+log = logging.getLogger(__name__)
+
+_PING_S = 5.0
+_PINGS = 3
+_SILENT = -1
 
 
 @dataclass(frozen=True)
@@ -98,9 +105,14 @@ class Asterisk:
             with contextlib.suppress(CommandFailed):
                 await self.command("core stop now", timeout_s)
             if not await self._gone(timeout_s):
-                self._signal(signal.SIGKILL)
-                await self._gone(timeout_s)
+                await self.kill()
         self.instance.pid_file.unlink(missing_ok=True)
+
+    async def kill(self) -> None:
+        """End it at once, also where it does not answer. Idempotent."""
+        if self.alive:
+            self._signal(signal.SIGKILL)
+            await self._gone(5)
 
     async def _gone(self, timeout_s: float) -> bool:
         if self.process is not None:
@@ -118,6 +130,18 @@ class Asterisk:
             os.kill(self.pid, number)
 
 
+class Wedged(StartFailed):
+    """An Asterisk lives and does not answer."""
+
+    def __init__(self, asterisk: Asterisk) -> None:
+        super().__init__(
+            f"the Asterisk of {asterisk.instance.home} (process {asterisk.pid}) lives, but has not answered for "
+            f"{_PINGS * _PING_S:g} s",
+            f"End it: kill -9 {asterisk.pid}",
+        )
+        self.asterisk = asterisk
+
+
 async def start(
     instance: Instance,
     report: Callable[[Progress], None] = lambda _: None,
@@ -125,14 +149,19 @@ async def start(
     die_with_parent: bool = False,
     timeout_s: float = 30,
 ) -> Asterisk:
-    """A running, fully booted Asterisk for this home: fetched if need be, adopted if it runs already.
+    """A running, fully booted Asterisk for this home: fetched if need be, adopted if it runs already; one that runs
+    and has not answered for 15 s is killed.
 
     `die_with_parent` is for demos and tests: the kernel ends it when the thread that called us dies. Raises
     AsteriskError (NoMirror, FetchFailed, PortTaken, StartFailed), never with a process left running.
     """
     tree = await asyncio.to_thread(ensure, "engine", report)
-    if adopted := await adopt(instance, tree):
-        return adopted
+    try:
+        if adopted := await adopt(instance, tree):
+            return adopted
+    except Wedged as error:
+        log.error("%s", error)
+        await error.asterisk.kill()
     check_ports(instance)
     known = render(instance, tree.root)
     process = await spawn(
@@ -155,7 +184,7 @@ async def start(
 
 async def adopt(instance: Instance, tree: Tree) -> Asterisk | None:
     """The Asterisk of this home that runs already and answers, or None. One that is just ending is waited
-    for."""
+    for. Raises Wedged, StartFailed where one runs and does not answer."""
     try:
         pid = int(instance.pid_file.read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -164,6 +193,11 @@ async def adopt(instance: Instance, tree: Tree) -> Asterisk | None:
     if not found.alive:
         return None
     status = await _ari_status(found)
+    for _ in range(_PINGS - 1):
+        if status == _SILENT:
+            status = await _ari_status(found)
+    if status == _SILENT:
+        raise Wedged(found)
     if status == 200:
         return found
     if status == 503 and await found._gone(15):  # it is shutting down
@@ -175,8 +209,8 @@ async def adopt(instance: Instance, tree: Tree) -> Asterisk | None:
 
 
 async def _ari_status(asterisk: Asterisk) -> int:
-    """HTTP status of an ARI ping; 0 where there was no answer."""
-    timeout = aiohttp.ClientTimeout(total=5)
+    """HTTP status of an ARI ping; 0 where there was none, _SILENT where somebody listens and says nothing."""
+    timeout = aiohttp.ClientTimeout(total=_PING_S)
     known = b64encode(f"{asterisk.ari_user}:{asterisk.ari_password}".encode()).decode()
     headers = {"Authorization": f"Basic {known}"}
     try:
@@ -185,6 +219,8 @@ async def _ari_status(asterisk: Asterisk) -> int:
             session.get(f"{asterisk.ari_url}/asterisk/ping") as answer,
         ):
             return answer.status
+    except TimeoutError:
+        return _SILENT
     except (aiohttp.ClientError, OSError):
         return 0
 
