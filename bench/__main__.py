@@ -1,4 +1,4 @@
-"""Run the bench: `python -m bench [--quick] [--only PART] [--out FILE]`.
+"""Run the bench: `python -m bench [--quick] [--only PART] [--out FILE] [--port BASE]`.
 
 Each part runs as a process of its own, with a time limit, and hands back its section; a part that fails says
 why and the table still comes out. Exit 1 if a part failed or a goal was missed. The full run writes
@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.ports import VARIABLE
 from bench.table import Section, command_line, machine_facts, section_markdown
 
 PARTS = {
@@ -25,6 +26,7 @@ PARTS = {
     "decision": "Decision",
     "ledger": "Ledger",
     "flows": "Flows",
+    "digits": "Digits",
     "csv": "CSV",
     "api": "API",
     "calllog": "Call log",
@@ -36,6 +38,7 @@ LIMIT_S = {
     "decision": 180,
     "ledger": 180,
     "flows": 180,
+    "digits": 600,
     "csv": 600,
     "api": 120,
     "calllog": 600,
@@ -55,6 +58,8 @@ def main() -> int:
         section = run_part(arguments.part, arguments.quick)
         Path(arguments.out).write_text(json.dumps(section.as_json()))
         return 0
+    if arguments.port is not None:
+        os.environ[VARIABLE] = str(arguments.port)
     facts, started = machine_facts(), time.monotonic()
     sections = []
     for part in [arguments.only] if arguments.only else PARTS:
@@ -74,6 +79,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer calls and one turn: a look, not a measurement")
     parser.add_argument("--only", choices=PARTS, help="run one part")
     parser.add_argument("--out", help="where to write the table (full run of all parts: bench/results.md)")
+    parser.add_argument("--port", type=int, help="the first of the ports that the bench takes (26000)")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     return parser.parse_args()
 

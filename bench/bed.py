@@ -11,13 +11,10 @@ from pathlib import Path
 
 import aiohttp
 
+from bench import ports
 from dcx_asterisk.fetch import ensure
 from dcx_asterisk.instance import Instance
 from dcx_asterisk.process import Asterisk, running
-
-PORT = 26000
-SIP_PORT, ARI_PORT, AMI_PORT, API_PORT = PORT + 60, PORT + 88, PORT + 38, PORT + 80
-RTP_PORTS = (30000, 32699)  # 100 calls/s of 2 s hold 400 legs with two ports each
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +45,16 @@ class Bed:
 
 
 @asynccontextmanager
-async def bed(python: Sequence[str] = (sys.executable,)) -> AsyncIterator[Bed]:
+async def bed(python: Sequence[str] = (sys.executable,), rtp_ports: tuple[int, int] = ports.RTP) -> AsyncIterator[Bed]:
     """A fresh Asterisk for the length of the block. Raises AsteriskError if it cannot be had."""
     phones = await asyncio.to_thread(ensure, "phones")
     with tempfile.TemporaryDirectory(prefix="dcx-bench-") as home:
         instance = Instance(
             home=Path(home),
-            ari_port=ARI_PORT,
-            ami_port=AMI_PORT,
-            sip_port=SIP_PORT,
-            rtp_ports=RTP_PORTS,
+            ari_port=ports.ARI,
+            ami_port=ports.AMI,
+            sip_port=ports.SIP,
+            rtp_ports=rtp_ports,
         )
         async with running(instance) as asterisk:
             versions = [upstream(asterisk.tree.versions["asterisk"]), upstream(phones.versions["sip-tester"])]

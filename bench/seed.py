@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench import sipp
+from bench import ports, sipp
 from dcx_ari.store.db import open_database
 from dcx_ari.store.migrate import migrate
 from dcx_ari.store.models import Buyer, Campaign, CampaignBuyer, Number, TrafficSource, Trunk
@@ -28,7 +28,7 @@ async def seed(url: str, number: str, caller_host: str, *, buyers: int = BUYERS,
                 Trunk(
                     name="bench",
                     host=sipp.BUYER_HOST,
-                    port=sipp.BUYER_PORT,
+                    port=ports.BUYER,
                     accept_from=[caller_host],
                     is_default=True,
                     rates=[Rate(cents_per_minute_x100=90), Rate(prefix="1", cents_per_minute_x100=60)],

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import ports
+
 SCENARIOS = Path(__file__).with_name("scenarios")
-BUYER_HOST, BUYER_PORT = "127.0.0.12", 26200
-CALLER_PORT = 26100
+BUYER_HOST = "127.0.0.12"
 AREA_CODES = ("512", "212", "305", "415", "602")
-CALLER_RTP, BUYER_RTP = (26300, 26599), (26600, 26899)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,12 @@ async def run_load(
         prepare(work)
         common = ["-nostdin", "-timeout", f"{math.ceil(load.limit_s)}s", "-trace_stat", "-fd", "1"]
         kind = "_rtp" if load.media else ""
-        buyer = [*sipp, "-sf", f"uas{kind}.xml", "-i", BUYER_HOST, "-p", str(BUYER_PORT), *common]
-        buyer += ["-m", str(load.calls), "-stf", "uas.csv", *rtp_ports(BUYER_RTP)]
-        caller = [*sipp, "-sf", f"uac{kind}.xml", "-i", caller_host, "-p", str(CALLER_PORT), *common]
+        buyer = [*sipp, "-sf", f"uas{kind}.xml", "-i", BUYER_HOST, "-p", str(ports.BUYER), *common]
+        buyer += ["-m", str(load.calls), "-stf", "uas.csv", *rtp_ports(ports.BUYER_RTP)]
+        caller = [*sipp, "-sf", f"uac{kind}.xml", "-i", caller_host, "-p", str(ports.CALLER), *common]
         caller += ["-m", str(load.calls), "-r", str(load.rate), "-l", "5000", "-d", str(load.talk_ms)]
         caller += ["-s", number, "-stf", "uac.csv", "-trace_rtt", "-rtt_freq", "1", "-timeout_error"]
-        caller += ["-inf", "callers.csv", *rtp_ports(CALLER_RTP), target]
+        caller += ["-inf", "callers.csv", *rtp_ports(ports.CALLER_RTP), target]
         async with process(buyer, work, "uas.log") as answering:
             await asyncio.sleep(0.3)  # SIPp says nothing when its socket is open
             async with process(caller, work, "uac.log") as calling, asyncio.timeout(load.limit_s + 5):
@@ -95,8 +95,8 @@ def ulaw(sample: float) -> int:
     return ~((0x80 if sample < 0 else 0) | exponent << 4 | (magnitude >> (exponent + 3)) & 0x0F) & 0xFF
 
 
-def rtp_ports(ports: tuple[int, int]) -> list[str]:
-    return ["-min_rtp_port", str(ports[0]), "-max_rtp_port", str(ports[1])]
+def rtp_ports(span: tuple[int, int]) -> list[str]:
+    return ["-min_rtp_port", str(span[0]), "-max_rtp_port", str(span[1])]
 
 
 @asynccontextmanager

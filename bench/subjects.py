@@ -6,14 +6,14 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench import books, sipp
-from bench.bed import API_PORT, Bed
+from bench import books, ports, sipp
+from bench.bed import Bed
 from bench.proc import family
 from bench.seed import BUYERS, database_url, seed
 
@@ -42,7 +42,7 @@ class Subject:
 async def push_trunks(bed: Bed, name: str, caller_host: str) -> None:
     """One endpoint for calls from `caller_host` (into the context `name`), one towards the buyer."""
     common = {"allow": "!all,ulaw", "direct_media": "no", "callerid": ""}
-    await bed.push("aor", TRUNK, {"contact": f"sip:{sipp.BUYER_HOST}:{sipp.BUYER_PORT}"})
+    await bed.push("aor", TRUNK, {"contact": f"sip:{sipp.BUYER_HOST}:{ports.BUYER}"})
     await bed.push("endpoint", TRUNK, {**common, "context": "none", "aors": TRUNK})
     await bed.push("endpoint", name, {**common, "context": name})
     await bed.push("identify", name, {"endpoint": name, "match": caller_host})
@@ -91,17 +91,26 @@ async def dcx_one(bed: Bed) -> AsyncIterator[Work]:
 
 
 @asynccontextmanager
-async def dcx_run(bed: Bed, caller_host: str, *, buyers: int, caps: bool) -> AsyncIterator[Work]:
-    """`dcx run` with routing, rows, money and events on."""
+async def dcx_run(
+    bed: Bed,
+    caller_host: str,
+    *,
+    buyers: int,
+    caps: bool,
+    more: Callable[[str], Awaitable[None]] | None = None,
+) -> AsyncIterator[Work]:
+    """`dcx run` with routing, rows, money and events on; `more` adds to its database (given as URL) before that."""
     program = Path(sys.executable).with_name("dcx")
     if importlib.util.find_spec("dcx_cli.main") is None or not program.exists():
         raise RuntimeError("left out, this tree has no `dcx run` yet")
     with tempfile.TemporaryDirectory(prefix="dcx-bench-") as home:
         await seed(database_url(Path(home)), NUMBER, caller_host, buyers=buyers, caps=caps)
+        if more is not None:
+            await more(database_url(Path(home)))
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("DCX_")},
             "DCX_HOME": home,
-            "DCX_API_PORT": str(API_PORT),
+            "DCX_API_PORT": str(ports.API),
             "DCX_ARI_URL": bed.asterisk.ari_url,
             "DCX_ARI_USER": bed.asterisk.ari_user,
             "DCX_ARI_PASSWORD": bed.asterisk.ari_password,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import measure, sipp, table
+from bench import digits, measure, presser, sipp, table
 
 pytestmark = pytest.mark.unit
 
@@ -81,3 +81,29 @@ def test_a_sipp_that_wrote_nothing_carried_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("sample", "code"), [(0, 0xFF), (-1, 0x7F), (32767, 0x80), (-32768, 0x00)])
 def test_ulaw_meets_the_ends_of_its_table(sample: int, code: int) -> None:
     assert sipp.ulaw(sample) == code
+
+
+def rtp(payload: bytes, kind: int = 0) -> bytes:
+    return bytes([0x80, kind]) + bytes(10) + payload
+
+
+@pytest.mark.parametrize(
+    ("packet", "heard"),
+    [
+        (rtp(bytes(sipp.ulaw(12000) for _ in range(160))), True),
+        (rtp(bytes(sipp.ulaw(-12000) for _ in range(160)), 0x80), True),
+        (rtp(b"\xff\x7f" * 80), False),
+        (rtp(bytes(sipp.ulaw(40) for _ in range(160))), False),
+        (rtp(bytes([1, 0x8A, 3, 32]) * 8, 101), False),
+        (b"\x80\x00", False),
+    ],
+)
+def test_a_packet_with_sound_is_told_from_silence_and_digits(packet: bytes, heard: bool) -> None:
+    assert presser.loud(packet) is heard
+
+
+def test_a_late_digit_misses_the_goal_at_the_99th_percentile_only() -> None:
+    times = [1.0] * 97 + [60.0] * 3
+    p50, p95, p99 = digits.figures("heard", times, [0.5] * 100)
+    assert [p50.ok, p95.ok, p99.ok] == [None, None, False]
+    assert (p99.ours, p99.ratio) == (60.0, 120.0)
