@@ -30,7 +30,8 @@ class Settings:
 
     home: Path = DEFAULT_HOME
     database_url: str = ""
-    redis_url: str = ""
+    redis_url: str = field(default="", repr=False)
+    redis_prefix: str = ""
     timezone: str = "America/New_York"
     api_host: str = "127.0.0.1"
     api_port: int = 8080
@@ -173,6 +174,8 @@ def _check(settings: Settings) -> None:
             ) from None
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
         raise SettingsError("DCX_REDIS_URL: must begin with redis://, rediss:// or unix://")
+    if settings.redis_prefix and not settings.redis_prefix.replace("-", "").replace("_", "").isalnum():
+        raise SettingsError("DCX_REDIS_PREFIX: must be letters, digits, - and _")
     if settings.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingsError("DCX_LOG_LEVEL: must be DEBUG, INFO, WARNING or ERROR")
     _check_outgoing(settings)

@@ -44,6 +44,7 @@ def test_options_go_before_the_environment():
         ("DCX_TRUSTED_PROXIES", "10.0.0.1/8"),
         ("DCX_TRUSTED_PROXIES", "proxy.example.com"),
         ("DCX_REDIS_URL", "localhost"),
+        ("DCX_REDIS_PREFIX", "a b"),
         ("DCX_LOG_LEVEL", "LOUD"),
         ("DCX_APP_NAME", "a b"),
         ("DCX_WEBHOOK_ALLOW", "intranet"),

@@ -16,6 +16,7 @@ from dcx_ari.store.models.contacts import Contact, ContactFields
 from dcx_ari.store.models.flows import Flow, FlowFields, FlowVersion
 from dcx_ari.store.models.groups import BuyerGroup, BuyerGroupFields, BuyerGroupMember, BuyerGroupMemberFields
 from dcx_ari.store.models.idempotency import IdempotencyKey
+from dcx_ari.store.models.installation import Installation
 from dcx_ari.store.models.jobs import Claim, JobRun, Lease
 from dcx_ari.store.models.keys import ApiKey
 from dcx_ari.store.models.numbers import Number, NumberFields
@@ -91,6 +92,7 @@ TABLES = (
     "velocity_rule",
     "wizard_drafts",
     "workers",
+    "installation",
 )
 
 __all__ = [
