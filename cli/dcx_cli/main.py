@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("dcx_cli.init", "Set up a first exchange, step by step."),
     "up": ("dcx_cli.up", "Start everything on this machine."),
     "run": ("dcx_cli.run", "Run engine and API against another Asterisk."),
+    "workers": ("dcx_cli.workers", "The engine's processes."),
+    "drain": ("dcx_cli.drain", "Take no new calls, and end when the live ones are over."),
     "demo": ("dcx_cli.demo", "Place a real call between two phones."),
     "numbers": ("dcx_cli.rows", "Tracked numbers: what callers dial."),
     "campaigns": ("dcx_cli.rows", "Campaigns: which buyers a call is offered to."),

@@ -42,8 +42,10 @@ def _be_worker(settings: Settings) -> None:
 
 
 def _supervise(settings: Settings) -> None:
-    from dcx_cli.supervising import supervise
+    from dcx_ari.slots import only_process
+    from dcx_cli.supervising import LOCK, supervise
 
-    status = asyncio.run(supervise(settings, {}))
+    with only_process(settings, LOCK):
+        status = asyncio.run(supervise(settings, {}))
     if status:
         sys.exit(status)

@@ -33,6 +33,7 @@ from dcx_ari.api import (
     users,
     voicemails,
     webhooks,
+    workers,
 )
 from dcx_ari.api.context import CONTEXT, DEFAULT_ZONE, MAX_BODY, Context, Readiness
 from dcx_ari.api.idempotency import idempotent
@@ -108,6 +109,7 @@ def make_app(
         dashboard.add_routes,
         webhooks.add_routes,
         outbox.add_routes,
+        workers.add_routes,
         openapi.add_routes,
         *more,
     ):

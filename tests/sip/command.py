@@ -65,6 +65,7 @@ class Home:
             "DCX_ARI_PORT": str(ari),
             "DCX_AMI_PORT": str(ami),
             "DCX_RTP_PORTS": f"{rtp}-{rtp + _RTP - 1}",
+            "DCX_DRAIN_S": "0",  # a test that ends with calls up does not wait for them
             **self.environment,
         }
 
