@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dcx_ari.ari import events as ev
 from dcx_ari.ari.encode import segment
@@ -21,9 +21,13 @@ from dcx_ari.call.signal import Signal
 from dcx_ari.decide.causes import Cause
 from dcx_ari.decide.digits import Complete, DigitRule, Incomplete, Invalid, judge, match
 
+if TYPE_CHECKING:
+    from dcx_ari.call.listening import Listening
+
 _ANSWER_S = 5.0
 _PLAYBACK_START_S = 5.0
 _PLAYBACK_MAX_S = 600.0
+_HANGUP_TOLD_S = 1.0  # it follows within a millisecond, where the machine is not busy
 _SURPLUS_MS = 2000  # people press # after the last digit of a full entry too: it must not answer the next question
 GENERATION = 1000  # more than a call ever names of one role
 
@@ -58,8 +62,10 @@ class Call:
         self.shown_number = facts.caller  # what a dialled party sees as the caller
         self.recorded: dict[str, str | None] = {}  # messages of the caller: name → None, "done" or "failed"
         self.left_message = False
+        self.listening: Listening | None = None  # to what the caller says
+        self.listened: list[Listening] = []  # of which something may still be there in Asterisk
         self._signal = Signal()
-        self._playbacks: dict[str, bool] = {}  # id → finished
+        self._playbacks: dict[str, str] = {}  # id → how it finished, "" until then
         self.generation = 0  # how often the call was taken over: by a process that did not begin it
         self._minted: dict[str, int] = {}
         self._indicating: str | None = None
@@ -69,13 +75,15 @@ class Call:
     def on_event(self, event: ev.Event, resource_id: str) -> None:
         now = self.ports.now_ms()
         if isinstance(event, ev.PlaybackFinished):
-            self._playbacks[resource_id] = True
+            self._playbacks[resource_id] = event.playback.state
         elif isinstance(event, ev.RecordingFinished | ev.RecordingFailed):
             self.recorded[resource_id] = event.recording.state
         elif resource_id == self.caller.id:
             self.caller.on_event(event, now)
         elif (leg := self.legs.get(resource_id)) is not None:
             leg.on_event(event, now)
+        elif self.listening is not None:
+            self.listening.on_event(event, resource_id)
         self._signal.pulse()
 
     # -- ids, stages, waiting -------------------------------------------------------------------------------
@@ -148,25 +156,28 @@ class Call:
     async def play(self, *media: str, leg: Leg | None = None, barge_in: bool = False) -> bool:
         """Play media URIs one after another to the caller, or to `leg`.
 
-        With `barge_in`, a digit that the listener has pressed (also before) stops it. False if it was cut short.
+        With `barge_in`, a digit that the listener has pressed (also before) stops it. False if it was cut short, or if
+        the last of the media could not be played.
         """
         listener = leg or self.caller
         self.require()
-        if (barge_in and listener.digits) or not listener.live:
+        if (barge_in and self._cuts_in(listener)) or not listener.live:
             return False
         playback_id = self.mint("play")
-        self._playbacks[playback_id] = False
+        self._playbacks[playback_id] = ""
         with self._request(listener):
             await self.ari.channels.play_with_id(listener.id, playback_id, media=list(media))
         await self.wait(
-            lambda: self._playbacks[playback_id] or not listener.live or (barge_in and bool(listener.digits)),
+            lambda: bool(self._playbacks[playback_id] or not listener.live or (barge_in and self._cuts_in(listener))),
             _PLAYBACK_MAX_S,
         )
         finished = self._playbacks.pop(playback_id)
         if not finished:
             with contextlib.suppress(Gone):
                 await self.ari.playbacks.stop(playback_id)
-        return finished
+        elif finished == "failed":  # so ends what a hang-up cuts, too, and the hang-up is told after it
+            await self.wait(lambda: not listener.live, _HANGUP_TOLD_S)
+        return finished == "done"
 
     async def speak(self, text: str, *, voice: str = "", leg: Leg | None = None, barge_in: bool = False) -> bool:
         """Speak `text`; as `play`. Raises `SpeechUnavailable`."""
@@ -179,10 +190,16 @@ class Call:
         """Collect digits from the caller (or `leg`) until the rule is satisfied or cannot be any more.
 
         None if no digit came within `first_s` seconds. A pause of `between_s` ends an incomplete entry, which
-        is then judged as it stands.
+        is then judged as it stands. Where somebody listens to the caller (`listening`), a choice that is said is as good
+        as its digits, and anything else that is said is an invalid entry without digits.
         """
         listener = leg or self.caller
         entry = ""
+        if listener is self.caller and self.listening is not None and not listener.digits:
+            said = await self.listening.until_answered(first_s)
+            if said is not None:
+                return Invalid("") if said.choice is None else Complete(said.choice)
+            first_s = 0.0  # there is a digit, or the time is up
         while True:
             timeout = between_s if entry else first_s
             if not await self.wait(lambda: bool(listener.digits) or not listener.live, timeout):
@@ -196,6 +213,12 @@ class Call:
                 if rule.terminator and digit != rule.terminator:
                     listener.pass_over(rule.terminator, self.ports.now_ms() + _SURPLUS_MS)
                 return verdict
+
+    def _cuts_in(self, listener: Leg) -> bool:
+        """Whether the listener has answered a prompt that still plays."""
+        return bool(listener.digits) or (
+            listener is self.caller and self.listening is not None and self.listening.chosen
+        )
 
     async def ring(self) -> None:
         """Let the caller hear ringing: 180 before the answer, a generated tone after it."""

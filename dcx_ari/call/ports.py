@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -209,8 +209,42 @@ class Voicemails(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Something that the caller has said: `choice` None where it is none of the choices. `words` as they were heard."""
+
+    choice: str | None
+    words: str = ""
+
+
+class Listener(Protocol):
+    """Who wants to know what the caller says. Each `speaks` is followed by one `heard`."""
+
+    def speaks(self) -> None:
+        """The caller begins to say something."""
+        ...
+
+    def heard(self, what: Heard | None) -> None:
+        """It is over; None: it was no speech after all, only noise."""
+        ...
+
+
+class ListeningFailed(Exception):
+    """Nothing can be recognised (any more); the message says why and how to mend it."""
+
+
+class Ears(Protocol):
+    async def listen(self, connection: str, choices: Mapping[str, Sequence[str]], listener: Listener) -> None:
+        """Read the audio of a WebSocket channel of Asterisk's (16 bit, 8 kHz) and tell `listener` which of `choices`
+        (their phrases, in plain words) the caller says. Returns when the channel ends; cancel it to stop.
+
+        Raises `ListeningFailed`.
+        """
+        ...
+
+
 class Absent:
-    """Stands for a part of the shell that is not there: a web, prompts, callbacks and voicemail that always fail."""
+    """Stands for a part of the shell that is not there: a web, prompts, callbacks, voicemail, ears that always fail."""
 
     async def ask(self, question: Question) -> Any:
         raise WebFailed("webhooks are not available here")
@@ -232,6 +266,9 @@ class Absent:
     async def finish(self, call: Call, voicemail_id: str) -> bool:
         return False
 
+    async def listen(self, connection: str, choices: Mapping[str, Sequence[str]], listener: Listener) -> None:
+        raise ListeningFailed("nobody recognises speech here")
+
 
 _ABSENT = Absent()
 
@@ -247,3 +284,4 @@ class Ports:
     prompts: Prompts = _ABSENT
     callbacks: Callbacks = _ABSENT
     voicemails: Voicemails = _ABSENT
+    ears: Ears = _ABSENT

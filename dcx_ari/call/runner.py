@@ -58,6 +58,8 @@ async def _end(call: Call, close: Callable[[Call], Awaitable[None]]) -> None:
 
 async def _finish(call: Call, close: Callable[[Call], Awaitable[None]]) -> None:
     await _step(call, stop_recording(call))
+    for listening in (*call.listened, *([call.listening] if call.listening else [])):
+        await _step(call, listening.close())
     legs = [leg for leg in (*call.legs.values(), call.caller) if leg.live]
     await asyncio.gather(*(_step(call, _hangup(call, leg)) for leg in legs))
     if not await call.wait_any(lambda: all(not leg.live for leg in legs), _CHANNELS_GONE_S):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dcx_ari.flows.problems import Problem, did_you_mean
@@ -15,7 +15,9 @@ CHANGING = frozenset({"state", "zip", "digits"})
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Names that exist; None: not known here, so not checked. `speech` says why no text can be spoken; "" if it can."""
+    """Names that exist; None: not known here, so not checked. `speech` says why no text can be spoken; "" if it can.
+    `hears` says why some words cannot be recognised when a caller says them; "" if they can.
+    """
 
     schedules: frozenset[str] | None = None
     campaigns: frozenset[str] | None = None
@@ -23,6 +25,7 @@ class Known:
     sounds: frozenset[str] | None = None
     voices: frozenset[str] | None = None
     speech: str | None = None
+    hears: Callable[[str], str] | None = None
 
 
 def missing(what: str, name: str, known: Iterable[str] | None, path: tuple[str | int, ...]) -> Iterable[Problem]:

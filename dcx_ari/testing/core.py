@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dcx_ari.testing.applications import Application
 from dcx_ari.testing.ears import Ears
+from dcx_ari.testing.external import Sockets
 from dcx_ari.testing.media import Media
 from dcx_ari.testing.virtual_time import VirtualClock
 from dcx_ari.testing.wire import Refused, timestamp
@@ -67,6 +68,7 @@ class Core:
         self.recordings: dict[str, Recording] = {}
         self.objects: dict[tuple[str, str], dict[str, str]] = {}
         self.variables: dict[str, str] = {}
+        self.media_sockets = Sockets()
         self.started_at: str | None = None
 
     # time and ids

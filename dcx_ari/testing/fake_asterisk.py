@@ -21,7 +21,8 @@ Meant for `virtual_time`, but any loop will do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from fnmatch import fnmatchcase
 
 from dcx_ari.ari.transport import Request
@@ -133,6 +134,10 @@ class FakeAsterisk:
     def no_sound(self, uri: str) -> None:
         """There is no such file: its playback fails."""
         self.core.media.missing(uri)
+
+    def media(self, connection: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Connect to the socket of a WebSocket channel, as `MediaSockets.open` does."""
+        return self.core.media_sockets.connect(connection)
 
     # faults
 

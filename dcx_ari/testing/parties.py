@@ -59,6 +59,10 @@ class Party:
         """Press one key now."""
         self.channel.digit(digit)
 
+    def say(self, words: str) -> None:
+        """Say something: whoever reads a WebSocket channel that listens gets it as UTF-8."""
+        self.channel.core.media_sockets.say(self, words)
+
     def hang_up(self, *, after: float = 0.0, cause: int = 16) -> None:
         """Hang up, now or in `after` seconds."""
         if after:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from dcx_ari.testing import bridges, dialling, playbacks, recordings, system, verbs
+from dcx_ari.testing import bridges, dialling, external, playbacks, recordings, system, verbs
 from dcx_ari.testing.wire import Ask, Refused
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "channels"): verbs.list_all,
     ("POST", "channels"): dialling.originate,
     ("POST", "channels/create"): dialling.create,
+    ("POST", "channels/externalMedia"): external.external_media,
     ("POST", "channels/*"): dialling.originate,
     ("GET", "channels/*"): verbs.get,
     ("DELETE", "channels/*"): verbs.hang_up,

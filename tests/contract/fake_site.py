@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+
 from dcx_ari.ari.transport import Transport
 from dcx_ari.testing import Caller, FakeAsterisk, FarEnd
 from tests.contract.world import APP, LONG, MISSING, SHORT
@@ -34,6 +37,9 @@ class FakeSite:
 
     async def dial_in(self, dialled: str, caller: str) -> FakePerson:
         return FakePerson(self.fake.call(dialled, caller=caller))
+
+    def media(self, connection: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self.fake.media(connection)
 
     def second(self, app: str) -> Transport:
         return self.fake.client(app)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from dcx_ari.ari.client import AriClient
+from dcx_ari.ari.media import MediaSockets
 from dcx_ari.ari.resources import Ari
 from dcx_ari.ari.transport import Transport
 from dcx_ari.testing import FarEnd
@@ -101,6 +102,9 @@ class RealSite:
         self._scripts: dict[str, list[FarEnd]] = {}
         self._count = 0
         self._served = 0
+
+    def media(self, connection: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return MediaSockets(self.asterisk.ari_url).open(connection)
 
     def second(self, app: str) -> Transport:
         asterisk = self.asterisk

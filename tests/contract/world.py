@@ -45,6 +45,10 @@ class Site(Protocol):
         """A new connection for an application."""
         ...
 
+    def media(self, connection: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The socket of a WebSocket channel."""
+        ...
+
 
 class Log:
     """The events of one application."""
