@@ -18,12 +18,13 @@ from dcx_ari.api.routes import ROUTES, Route
 from dcx_ari.ari.ami import AmiClient
 from dcx_ari.ari.client import QUIET, AriClient
 from dcx_ari.ari.errors import AriError
+from dcx_ari.ari.media import MediaSockets
 from dcx_ari.ari.resources import Ari
 from dcx_ari.ari.transport import Transport
 from dcx_ari.ari.trunks import TrunkObjects
 from dcx_ari.bus.memory import MemoryBus
 from dcx_ari.call.exchange import Exchange
-from dcx_ari.call.ports import Absent, Ports, Speech, Web
+from dcx_ari.call.ports import Absent, Ears, Ports, Speech, Web
 from dcx_ari.call.tasks import cancel_and_wait
 from dcx_ari.call.test_call import place_test_call
 from dcx_ari.clock import now_ms
@@ -41,6 +42,8 @@ from dcx_ari.integrations.transcribe import transcriber_of
 from dcx_ari.jobs import Jobs, Standing
 from dcx_ari.lifecycle import StoreLifecycle
 from dcx_ari.live import LiveCalls
+from dcx_ari.media.listening import MediaEars
+from dcx_ari.media.recogniser import Recognisers
 from dcx_ari.media.recording import Monitor, StereoRecorder
 from dcx_ari.media.speech import FliteSpeech
 from dcx_ari.messages import PromptFiles, VoicemailBox, speaker
@@ -91,6 +94,7 @@ class Outside:
     speech: Speech
     scratch: Path
     web: Web = Absent()  # noqa: RUF009  it has no state
+    ears: Ears = Absent()  # noqa: RUF009
 
 
 class Engine:
@@ -154,6 +158,7 @@ class Engine:
                 PromptFiles(database, settings.home),
                 Wishes(database, self.journal, clock),
                 self.voicemails,
+                outside.ears,
             ),
             self.velocity.around(inbound(self.configuration.document, self.configuration.fresh)),
             self.lifecycle,
@@ -391,7 +396,10 @@ async def engine(settings: Settings, access: AsteriskAccess) -> AsyncIterator[En
         stack.push_async_callback(ami.close)
         speech = FliteSpeech(access.speech, settings.home / "speech")
         web = await stack.enter_async_context(Questions(Targets(networks(settings.webhook_allow))))
-        made = Engine(settings, database, ledger, Outside(client, ami, speech, access.monitor, web))
+        recognisers = Recognisers()
+        stack.push_async_callback(recognisers.close)
+        ears = MediaEars(MediaSockets(access.ari_url).open, recognisers)
+        made = Engine(settings, database, ledger, Outside(client, ami, speech, access.monitor, web, ears))
         stack.callback(made.configuration.close)
         await made.configuration.load()
         yield made

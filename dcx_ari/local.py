@@ -11,6 +11,7 @@ from pathlib import Path
 from dcx_ari.access import AsteriskAccess
 from dcx_ari.call.tasks import cancel_and_wait
 from dcx_ari.flows.known import Known
+from dcx_ari.media.recogniser import Vocabulary
 from dcx_ari.media.speech import VOICES, FliteSpeech
 from dcx_ari.messages import speaker
 from dcx_ari.settings import Settings
@@ -99,7 +100,7 @@ def audible() -> Known:
     """What callers can be made to hear with the Asterisk of this machine; nothing is known where none was fetched."""
     tree = present("engine")
     if tree is None:
-        return Known()
+        return Known(hears=Vocabulary())
     try:
         tree.program("flite")
         speech = ""
@@ -107,7 +108,7 @@ def audible() -> Known:
         speech = str(error)
     sounds = tree.path("usr/share/asterisk/sounds/en")
     names = (path.relative_to(sounds).with_suffix("").as_posix() for path in sounds.rglob("*.*"))
-    return Known(speech=speech, voices=VOICES, sounds=frozenset(names))
+    return Known(speech=speech, voices=VOICES, sounds=frozenset(names), hears=Vocabulary())
 
 
 async def spoken(settings: Settings, text: str, voice: str) -> Path:

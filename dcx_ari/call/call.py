@@ -190,8 +190,8 @@ class Call:
         """Collect digits from the caller (or `leg`) until the rule is satisfied or cannot be any more.
 
         None if no digit came within `first_s` seconds. A pause of `between_s` ends an incomplete entry, which
-        is then judged as it stands. Where somebody listens to the caller (`listening`), a choice that is said is as good
-        as its digits, and anything else that is said is an invalid entry without digits.
+        is then judged as it stands. Where somebody listens to the caller (`listening`), a choice that is said is as
+        good as its digits, and anything else that is said is an invalid entry without digits.
         """
         listener = leg or self.caller
         entry = ""

@@ -1,9 +1,9 @@
 """Listen to what the caller says while a menu waits for digits.
 
 The caller's own channel is left alone: it goes on hearing prompts and telling digits. A snoop takes what the caller
-says into a bridge with a WebSocket channel of Asterisk's, and the `ears` port reads that. Seen on 22.10.1: the WebSocket
-channel comes into our application when somebody has connected to its socket, not before; a snoop ends with the channel
-that it listens to, the WebSocket channel does not; closing the socket hangs the WebSocket channel up.
+says into a bridge with a WebSocket channel of Asterisk's, and the `ears` port reads that. Seen on 22.10.1: the
+WebSocket channel comes into our application when somebody has connected to its socket, not before; a snoop ends with
+the channel that it listens to, the WebSocket channel does not; closing the socket hangs the WebSocket channel up.
 """
 
 from __future__ import annotations

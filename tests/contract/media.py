@@ -49,16 +49,14 @@ async def a_websocket_channel_that_nobody_connects_to_can_be_hung_up(world: Worl
     connection = await _made(world, media)
     await world.ari.channels.hangup(media)
     await world.event("ChannelDestroyed", media)
-    async with refused(Unreachable):
-        async with world.site.media(connection):
-            pass
+    async with refused(Unreachable), world.site.media(connection):
+        pass
 
 
 async def nobody_connects_without_the_id(world: World) -> None:
     await _made(world, world.id("media"))
-    async with refused(Unreachable):
-        async with world.site.media("00000000-0000-0000-0000-000000000000"):
-            pass
+    async with refused(Unreachable), world.site.media("00000000-0000-0000-0000-000000000000"):
+        pass
 
 
 async def a_websocket_channel_that_is_hung_up_ends_its_socket(world: World) -> None:

@@ -56,7 +56,7 @@ RINGS = (
     _ring(
         "dcx_ari/media",
         "dcx_ari.media dcx_ari.ari.errors dcx_ari.call.ports dcx_ari.call.tasks",
-        "numpy pydub soundfile soxr",
+        "numpy pocketsphinx pydub soundfile soxr",
     ),
     _ring(
         "dcx_ari/store",
