@@ -17,8 +17,8 @@ from dcx_ari.api.app import AddRoutes, make_app
 from dcx_ari.api.routes import ROUTES, Route
 from dcx_ari.ari.ami import AmiClient
 from dcx_ari.ari.client import QUIET, AriClient
-from dcx_ari.ari.errors import AriError
 from dcx_ari.ari.media import MediaSockets
+from dcx_ari.ari.errors import AriError
 from dcx_ari.ari.resources import Ari
 from dcx_ari.ari.transport import Transport
 from dcx_ari.ari.trunks import TrunkObjects
@@ -43,7 +43,6 @@ from dcx_ari.jobs import Jobs, Standing
 from dcx_ari.lifecycle import StoreLifecycle
 from dcx_ari.live import LiveCalls
 from dcx_ari.media.listening import MediaEars
-from dcx_ari.media.recogniser import Recognisers
 from dcx_ari.media.recording import Monitor, StereoRecorder
 from dcx_ari.media.speech import FliteSpeech
 from dcx_ari.messages import PromptFiles, VoicemailBox, speaker
@@ -396,9 +395,7 @@ async def engine(settings: Settings, access: AsteriskAccess) -> AsyncIterator[En
         stack.push_async_callback(ami.close)
         speech = FliteSpeech(access.speech, settings.home / "speech")
         web = await stack.enter_async_context(Questions(Targets(networks(settings.webhook_allow))))
-        recognisers = Recognisers()
-        stack.push_async_callback(recognisers.close)
-        ears = MediaEars(MediaSockets(access.ari_url).open, recognisers)
+        ears = await stack.enter_async_context(MediaEars(MediaSockets(access.ari_url).open))
         made = Engine(settings, database, ledger, Outside(client, ami, speech, access.monitor, web, ears))
         stack.callback(made.configuration.close)
         await made.configuration.load()

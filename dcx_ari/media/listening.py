@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Self
 
 from dcx_ari.call.ports import Listener, ListeningFailed
 from dcx_ari.call.tasks import cancel_and_wait
@@ -70,11 +72,19 @@ class Utterances:
 
 
 class MediaEars:
-    """Implements the `Ears` port. The socket is read all the time, whatever the recogniser does."""
+    """Implements the `Ears` port; `async with` ends its recognisers. The socket is read whatever those do."""
 
-    def __init__(self, media: OpenMedia, recognisers: Recognisers) -> None:
+    def __init__(self, media: OpenMedia, recognisers: Recognisers | None = None) -> None:
         self._media = media
-        self._recognisers = recognisers
+        self._recognisers = recognisers or Recognisers()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._recognisers.close()
 
     async def listen(self, connection: str, choices: Mapping[str, Sequence[str]], listener: Listener) -> None:
         if reason := deaf():
