@@ -81,9 +81,9 @@ class Party(asyncio.DatagramProtocol):
     def contact(self) -> str:
         return f"<sip:chaos@{self.address[0]}:{self.address[1]}>"
 
-    @property
-    def description(self) -> str:
-        return sdp(*self._media.address)
+    def description(self, n: int) -> str:
+        """What call `n` offers, or answers."""
+        return sdp(*self._media.address(n))
 
     def request(self, dialog: Dialog, method: str, *, branch: str = "", body: str = "") -> Message:
         via = f"SIP/2.0/UDP {self.address[0]}:{self.address[1]};rport;branch={branch or new_branch()}"
@@ -137,7 +137,7 @@ class Party(asyncio.DatagramProtocol):
             self.reply(message, 200, "OK")
             self.finish(dialog, "told to end")
         elif message.method in ("INVITE", "UPDATE"):
-            self.reply(message, 200, "OK", body=self.description)
+            self.reply(message, 200, "OK", body=self.description(dialog.seen.n))
         else:
             self.reply(message, 200, "OK")
 
@@ -147,8 +147,7 @@ class Party(asyncio.DatagramProtocol):
         """Sound both ways, to where `message` says."""
         far = media_of(message.body)
         if far is not None and dialog.stream is None and not dialog.over:
-            dialog.stream = Stream(far, hz, far_hz)
-            self._media.open(dialog.stream)
+            dialog.stream = self._media.open(dialog.seen.n, far, hz, far_hz)
 
     def hang_up(self, dialog: Dialog) -> None:
         if not dialog.over:

@@ -31,7 +31,7 @@ class Callers(Party):
         seen = CallSeen(n, time.time())
         dialog = Dialog(f"chaos{n}-{self.tag}", seen, caller, f"<{uri}>", uri, branch=new_branch())
         self.dialogs[dialog.call_id] = dialog
-        invite = self.request(dialog, "INVITE", branch=dialog.branch, body=self.description)
+        invite = self.request(dialog, "INVITE", branch=dialog.branch, body=self.description(n))
         self.repeat(invite, lambda: self.finish(dialog, "no reply"))
         self.later(dialog, plan.abandon_s or PATIENCE_S, self._leave)
 
@@ -148,7 +148,7 @@ class Buyers(Party):
             return
         dialog.seen.answered_at = time.time()
         self.talk(dialog, invite, buyer_hz(dialog.seen.n), caller_hz(dialog.seen.n))
-        ok = response(invite, 200, "OK", self.tag, [("Contact", self.contact)], self.description)
+        ok = response(invite, 200, "OK", self.tag, [("Contact", self.contact)], self.description(dialog.seen.n))
         self._repeat(ok, (dialog.branch, "200"), T1_S, time.monotonic(), lambda: self.finish(dialog, "no reply"))
         if plan.buyer_ends:
             self.later(dialog, plan.talk_s, self.hang_up)

@@ -1,4 +1,4 @@
-"""The sound of all calls of one process: one socket, one thread that sends, one that listens.
+"""The sound of all calls of one process: a few sockets, one thread that sends, one that listens.
 
 Threads and no event loop, because what is measured are packets that must leave every 20 ms, hundreds of times.
 """
@@ -6,12 +6,14 @@ Threads and no event loop, because what is measured are packets that must leave 
 from __future__ import annotations
 
 import random
+import selectors
 import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from chaos.records import Heard
 from chaos.sound import PACKET, PACKETS, Ear, packets
@@ -19,14 +21,16 @@ from chaos.sound import PACKET, PACKETS, Ear, packets
 _TICK_S = 0.02
 _GAP_S = 0.3  # a window of ten packets lasts 0.2 s; less than another half is jitter
 _MOST_GAPS = 20
-_BUFFER = 8 << 20
+_SOCKETS = 16  # each has a buffer in the kernel of its own: who listens may be away for seconds
+_BUFFER = 4 << 20
 Address = tuple[str, int]
 
 
 class Stream:
     """One phone's end of one talk: sends `hz` to `far`, listens for `far_hz`."""
 
-    def __init__(self, far: Address, hz: int, far_hz: int) -> None:
+    def __init__(self, socket: int, far: Address, hz: int, far_hz: int) -> None:
+        self.socket = socket
         self.far = far
         self.heard = Heard()
         self._payloads = packets(hz)
@@ -71,21 +75,24 @@ class Stream:
 
 
 class Media:
-    """A socket with its two threads, for the length of a `with`."""
+    """Sockets with their two threads, for the length of a `with`. Calls share the sockets by their number."""
 
     def __init__(self, host: str, port: int) -> None:
-        self.address = (host, port)
         self.late_s = 0.0  # by how much the sender was behind its clock, at most
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-        self._socket.bind(self.address)
-        self._socket.settimeout(0.2)
+        self._addresses = [(host, port + 2 * number) for number in range(_SOCKETS)]
+        self._sockets = [_socket(address) for address in self._addresses]
         self._streams: dict[Address, Stream] = {}
         self._over = threading.Event()
         self._threads = [threading.Thread(target=each, daemon=True) for each in (self._send, self._listen)]
 
-    def open(self, stream: Stream) -> None:
-        self._streams[stream.far] = stream
+    def address(self, n: int) -> Address:
+        """Where call `n` listens."""
+        return self._addresses[n % _SOCKETS]
+
+    def open(self, n: int, far: Address, hz: int, far_hz: int) -> Stream:
+        stream = Stream(n % _SOCKETS, far, hz, far_hz)
+        self._streams[far] = stream
+        return stream
 
     def close(self, stream: Stream) -> Heard:
         """What was heard."""
@@ -104,13 +111,15 @@ class Media:
         self._over.set()
         for thread in self._threads:
             thread.join()
-        self._socket.close()
+        for each in self._sockets:
+            each.close()
 
     def _send(self) -> None:
         due = time.monotonic()
         while not self._over.is_set():
             for stream in tuple(self._streams.values()):
-                self._socket.sendto(stream.packet(), stream.far)
+                with suppress(OSError):  # a full buffer, or nobody there: what is not heard will be seen
+                    self._sockets[stream.socket].sendto(stream.packet(), stream.far)
             due += _TICK_S
             wait = due - time.monotonic()
             if wait > 0:
@@ -119,13 +128,28 @@ class Media:
                 self.late_s = max(self.late_s, -wait)
 
     def _listen(self) -> None:
-        while not self._over.is_set():
-            try:
-                packet, far = self._socket.recvfrom(2048)
-            except TimeoutError:
-                continue
-            except ConnectionError:  # nobody listens at a far end any more
-                continue
-            stream = self._streams.get(far)
-            if stream is not None:
-                stream.take(packet, time.time())
+        with selectors.DefaultSelector() as ready:
+            for each in self._sockets:
+                ready.register(each, selectors.EVENT_READ)
+            while not self._over.is_set():
+                for key, _ in ready.select(0.2):
+                    self._drain(key.fileobj)
+
+    def _drain(self, readable: Any) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                try:
+                    packet, far = readable.recvfrom(2048)
+                except ConnectionError:  # nobody listens at a far end any more
+                    continue
+                stream = self._streams.get(far)
+                if stream is not None:
+                    stream.take(packet, time.time())
+
+
+def _socket(address: Address) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    made.bind(address)
+    made.setblocking(False)
+    return made

@@ -141,6 +141,12 @@ class Redis:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._port}/0"
 
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise CommandFailed("this Redis does not run")
+        return self._process.pid
+
     def start(self) -> None:
         """Start, or start again after a kill; returns when it takes connections."""
         options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
