@@ -49,6 +49,7 @@ from dcx_ari.messages import PromptFiles, VoicemailBox, speaker
 from dcx_ari.metrics import Metrics
 from dcx_ari.neighbours import Neighbours
 from dcx_ari.notify import ALIVE, notify
+from dcx_ari.orders import Orders
 from dcx_ari.outbox import Deliverer
 from dcx_ari.services.postbacks import receive
 from dcx_ari.services.test_call import NotPlaced, Trial, decide
@@ -83,10 +84,7 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What an engine talks to, besides its database: real, or (in tests and simulations) fake.
-
-    `scratch` is the directory that `monitor` writes recordings into.
-    """
+    """What an engine talks to besides its database, real or fake. `monitor` writes recordings into `scratch`."""
 
     transport: Transport
     monitor: Monitor
@@ -218,18 +216,18 @@ class Engine:
         if (reason := await self.not_ready()) is not None:
             raise EngineFailed(reason)
 
-    async def run(self, stop: asyncio.Event, *, grace_s: float = 0.0, hand_over: asyncio.Event | None = None) -> Left:
-        """Serve until `stop` is set. Then: take no new calls, leave the live ones to others, or wait `grace_s` seconds
+    async def run(self, orders: Orders, *, grace_s: float = 0.0) -> Left:
+        """Serve until told to stop. Then: take no new calls, leave the live ones to others, or wait `grace_s` seconds
         for them and end the rest; see `departure`. Write everything. Raises `EngineFailed` when a part stops by itself.
 
         Where calls are handed over, their tasks still stand when this returns: the process has to end at once.
         """
         left = Left()
         serving = [asyncio.create_task(work, name=name) for name, work in self._parts()]
-        stopped = asyncio.create_task(stop.wait(), name="stop")
+        stopped = asyncio.create_task(orders.stop.wait(), name="stop")
         try:
             await self._until_stopped(stopped, serving)
-            leaving = asyncio.create_task(depart(self.exchange, self._others, grace_s, hand_over or asyncio.Event()))
+            leaving = asyncio.create_task(depart(self.exchange, self._others, grace_s, orders))
             try:
                 await self._until_stopped(leaving, serving)
                 left = leaving.result()

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dcx_ari.call.exchange import Exchange
+from dcx_ari.orders import Orders
 from dcx_ari.store.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -28,37 +29,34 @@ class Left:
     leave_alone: bool = False  # the calls in Asterisk are not ours any more
 
 
-async def depart(
-    exchange: Exchange, others: Callable[[], Awaitable[bool]], limit_s: float, hand_over: asyncio.Event
-) -> Left:
+async def depart(exchange: Exchange, others: Callable[[], Awaitable[bool]], limit_s: float, orders: Orders) -> Left:
     """Take no new calls and wait for the live ones. Where there are other workers, those who talk are left to them,
     and so are, after `SETTLE_S`, the rest. Without, calls have `limit_s` seconds to end; what is left then, is ended.
-
-    `hand_over`: our own next process takes the calls, if nobody else does.
+    When told to hand over, they are left to our own next process if nobody else is there.
     """
     exchange.drain()
     loop = asyncio.get_running_loop()
     began = asked = loop.time()
-    shared = await _answer(others)
-    if exchange.calls and limit_s > 0 and not shared and not hand_over.is_set():
+    shared = await _taken_by_others(others, orders)
+    if exchange.calls and limit_s > 0 and not shared and not orders.hand_over.is_set():
         log.warning("waiting for the end of %d calls, %g s at most", len(exchange.calls), limit_s)
     while exchange.calls:
         now = loop.time()
         if now - asked >= _ASK_S:
-            shared, asked = await _answer(others), now
-        if hand_over.is_set() and not shared:
-            return Left(len(exchange.calls), leave_alone=True)
+            shared, asked = await _taken_by_others(others, orders), now
         talking = all(call.stage_name == TALKING for call in exchange.calls.values())
-        if shared and limit_s > 0 and (talking or now - began >= SETTLE_S):
+        if (shared and (talking or now - began >= SETTLE_S)) or (orders.hand_over.is_set() and not shared):
             return Left(len(exchange.calls), leave_alone=True)
-        if now - began >= limit_s and not hand_over.is_set():
+        if now - began >= limit_s and not shared:
             return Left(ended=len(exchange.calls))
         await asyncio.sleep(_LOOK_S)
-    return Left(leave_alone=hand_over.is_set())
+    return Left(leave_alone=orders.hand_over.is_set())
 
 
-async def _answer(others: Callable[[], Awaitable[bool]]) -> bool:
+async def _taken_by_others(others: Callable[[], Awaitable[bool]], orders: Orders) -> bool:
     """A database that is away: nobody can take over what it does not show."""
+    if orders.alone.is_set():
+        return False
     try:
         return await others()
     except StoreError as error:

@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """`stop`: end, in good order. `hand_over`: end now and leave the calls as they are, somebody takes them."""
+    """`stop`: end, in good order. `hand_over`: end now and leave the calls as they are, somebody takes them. `alone`:
+    nobody takes them, all workers end.
+    """
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     hand_over: asyncio.Event = field(default_factory=asyncio.Event)
+    alone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @contextmanager
 def orders_from_signals(orders: Orders) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask to stop, SIGHUP to hand over; a second Ctrl-C or SIGTERM ends the process at once, as if
-    we did not listen.
+    """SIGTERM asks to stop, Ctrl-C that all workers do, SIGHUP to hand over; a second Ctrl-C or SIGTERM ends the process
+    at once, as if we did not listen.
     """
     loop = asyncio.get_running_loop()
 
@@ -30,6 +33,8 @@ def orders_from_signals(orders: Orders) -> Iterator[None]:
             signal.raise_signal(number)
         if number == signal.SIGHUP:
             orders.hand_over.set()
+        elif number == signal.SIGINT:
+            orders.alone.set()
         orders.stop.set()
 
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -107,7 +107,7 @@ class Supervisor:
     def stop(self) -> None:
         """Have the workers end in good order; a second time: at once."""
         for slot in self._slots:
-            slot.tell(signal.SIGTERM)
+            slot.tell(signal.SIGINT)  # not SIGTERM: each would leave its calls to the others
         self._stopping.set()
 
     def replace(self) -> None:

@@ -54,6 +54,7 @@ async def _demo(settings: Settings, console: Any, began: float) -> tuple[dict[st
     from dcx_ari import demo
     from dcx_ari.app import engine
     from dcx_ari.local import local_asterisk
+    from dcx_ari.orders import Orders
     from dcx_ari.services.calls import show_call
     from dcx_asterisk.fetch import ensure
     from dcx_asterisk.ports import free_ports
@@ -72,7 +73,7 @@ async def _demo(settings: Settings, console: Any, began: float) -> tuple[dict[st
         say("Asterisk runs")
         stop = asyncio.Event()
         async with engine(settings, access) as made:
-            running = asyncio.create_task(made.run(stop))
+            running = asyncio.create_task(made.run(Orders(stop)))
             try:
                 await made.until_ready()
                 say("The engine and the API run")

@@ -30,7 +30,7 @@ async def serve(settings: Settings, access: AsteriskAccess) -> int:
     # The lock comes last: while it is free, another worker can take the calls of the process before us.
     with only_process(settings, wait_s=_TAKEN_OVER_S), orders_from_signals(orders):
         async with engine(settings, access) as made:
-            running = asyncio.create_task(made.run(orders.stop, grace_s=settings.drain_s, hand_over=orders.hand_over))
+            running = asyncio.create_task(made.run(orders, grace_s=settings.drain_s))
             ready = asyncio.create_task(made.until_ready())
             await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
             if ready.done() and not running.done() and ready.exception() is None:

@@ -18,6 +18,7 @@ from dcx_ari.app import Engine, Outside
 from dcx_ari.ari.transport import Transport
 from dcx_ari.call.ports import SpeechUnavailable
 from dcx_ari.failure import EngineFailed
+from dcx_ari.orders import Orders
 from dcx_ari.services import rows
 from dcx_ari.services.links import attach
 from dcx_ari.services.resources import RESOURCES
@@ -147,7 +148,7 @@ async def loaded_engine(home: Path, transport: Transport, voice: Voice, jobs: bo
 @asynccontextmanager
 async def _running(engine: Engine) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    running = asyncio.create_task(engine.run(stop))
+    running = asyncio.create_task(engine.run(Orders(stop)))
     await engine.until_ready()
     try:
         yield

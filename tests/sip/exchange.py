@@ -15,6 +15,7 @@ from dcx_ari.app import Engine, engine
 from dcx_ari.ari.errors import Gone
 from dcx_ari.call.call import Call
 from dcx_ari.local import access_of
+from dcx_ari.orders import Orders
 from dcx_ari.settings import Settings, read_settings
 from dcx_asterisk.phone import Phone
 from dcx_asterisk.ports import free_ports
@@ -107,7 +108,7 @@ async def serving(settings: Settings, access: AsteriskAccess) -> AsyncIterator[E
     """An engine that runs and is ready; afterwards Asterisk is left without its trunks."""
     async with engine(settings, access) as made:
         stop = asyncio.Event()
-        running = asyncio.create_task(made.run(stop))
+        running = asyncio.create_task(made.run(Orders(stop)))
         try:
             await made.until_ready()
             yield made
