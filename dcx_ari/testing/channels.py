@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dcx_ari.testing.recordings import Recording
 
 BY_US = 32  # the cause that Asterisk reports in ChannelHangupRequest for a hangup asked through ARI
+_PLAYBACK_FIRST_S = 0.02  # between the end of what was playing and the channel's own: Asterisk takes less, mostly
 
 
 @dataclass(slots=True, eq=False)
@@ -176,6 +177,11 @@ class Channel:
             self.dial_timer.cancel()
         if self.playing is not None:
             self.playing.end("failed")
+            self.ending = self.core.later(_PLAYBACK_FIRST_S, self._ended)
+        else:
+            self._ended()
+
+    def _ended(self) -> None:
         if self.recording is not None:
             self.recording.finish()
         if self.bridge is not None:

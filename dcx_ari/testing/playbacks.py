@@ -57,19 +57,30 @@ class Playback:
         return self._next()
 
     def _next(self) -> bool:
-        self.state = "playing"
-        self._emit("PlaybackStarted")
-        scheme = self.uri.partition(":")[0]
-        if scheme not in SCHEMES:
-            # Asterisk 22.10.1: started, never finished, and the channel goes on to its next command.
-            self.target.playing = None
-            self.core.playbacks.pop(self.id, None)
+        while True:
+            self.state = "playing"
+            self._emit("PlaybackStarted")
+            scheme = self.uri.partition(":")[0]
+            if scheme not in SCHEMES:
+                # Asterisk 22.10.1: started, never finished, and the channel goes on to its next command.
+                self.target.playing = None
+                self.core.playbacks.pop(self.id, None)
+                return False
+            seconds = self.core.media.seconds(self.uri)
+            if seconds is not None:
+                self._run_for(seconds)
+                self.target.heard_changed()
+                return True
+            if not self._continues():  # only the last of them can make the playback a failed one
+                return self._finish("failed")
+
+    def _continues(self) -> bool:
+        """Go on to the medium after this one, if there is one."""
+        if self.at + 1 == len(self.media):
             return False
-        seconds = self.core.media.seconds(self.uri)
-        if seconds is None:
-            return self._finish("failed")
-        self._run_for(seconds)
-        self.target.heard_changed()
+        self.state = "continuing"
+        self._emit("PlaybackContinuing")
+        self.at += 1
         return True
 
     def _run_for(self, seconds: float) -> None:
@@ -78,14 +89,10 @@ class Playback:
             self.timer = self.core.later(seconds, self._played)
 
     def _played(self) -> None:
-        if self.at + 1 < len(self.media):
-            self.state = "continuing"
-            self._emit("PlaybackContinuing")
-            self.at += 1
-            if not self._next():
-                self.target.control.release()
-            return
-        self.end("done")
+        if not self._continues():
+            self.end("done")
+        elif not self._next():
+            self.target.control.release()
 
     def end(self, state: str) -> None:
         """End a playback that is under way."""

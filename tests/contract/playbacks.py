@@ -84,6 +84,15 @@ async def a_missing_file_fails(world: World) -> None:
     assert world.kinds(playback) == ["PlaybackStarted", "PlaybackFinished"]
 
 
+async def one_missing_file_of_several_is_passed_over_and_only_the_last_counts(world: World) -> None:
+    leg = await world.answered()
+    started = ["PlaybackStarted", "PlaybackContinuing", "PlaybackStarted", "PlaybackFinished"]
+    for media, state in (((MISSING, SHORT), "done"), ((SHORT, MISSING), "failed")):
+        playback = await _start(world, leg, *media)
+        assert await _finished(world, playback) == state
+        assert world.kinds(playback) == started
+
+
 async def an_unknown_scheme_starts_and_never_finishes(world: World) -> None:
     leg = await world.answered()
     playback = await _start(world, leg, "bogus:x")
@@ -111,6 +120,22 @@ async def the_end_of_the_channel_fails_what_plays_and_may_forget_what_waits(worl
     assert world.kinds(waiting) in ([], ["PlaybackStarted", "PlaybackFinished"])
     async with refused(Gone, status=404):
         await world.ari.playbacks.get(waiting)
+
+
+async def a_hang_up_in_a_playback_fails_it_before_the_end_is_told(world: World) -> None:
+    caller = await world.caller()
+    await world.ari.channels.answer(caller.channel_id)
+    playback = await _start(world, caller.channel_id, LONG)
+    await world.event("PlaybackStarted", playback)
+    await caller.hang_up()
+    await world.event("StasisEnd", caller.channel_id)
+    told = [
+        event
+        for event in world.log.events
+        if event["type"] in ("ChannelHangupRequest", "PlaybackFinished", "StasisEnd")
+    ]
+    assert [event["type"] for event in told[-3:]] == ["ChannelHangupRequest", "PlaybackFinished", "StasisEnd"]
+    assert told[-2]["playback"]["state"] == "failed"
 
 
 async def a_playback_can_be_paused(world: World) -> None:

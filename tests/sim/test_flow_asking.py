@@ -54,6 +54,16 @@ async def test_without_the_announcement_there_is_no_recording() -> None:
         assert (call.tags["consent"], f.shell.recorded) == ("refused", [])
 
 
+async def test_an_announcement_whose_file_is_missing_is_none() -> None:
+    async with flowing(CONSENT) as f:
+        f.fake.no_sound("sound:said/Recorded.")
+        f.phone("+15550001", AnswersThenHangsUp(3.0))
+        f.call()
+        call = await f.over()
+        assert (call.tags["consent"], f.shell.recorded) == ("refused", [])
+        assert call.path == "ask:refused quiet:next main:any done:end"
+
+
 @pytest.mark.parametrize(("presses", "consent"), [("1", "verbal"), ("", "refused"), ("9", "refused")])
 async def test_consent_that_must_be_given(presses: str, consent: str) -> None:
     async with flowing(CONSENT.replace("refuse_digit", 'accept_digit: "1", refuse_digit')) as f:

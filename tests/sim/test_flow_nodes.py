@@ -84,6 +84,29 @@ async def test_a_digit_in_the_middle_of_a_prompt_cuts_it_short() -> None:
         assert caller.seconds_of("sound:said/Press one or two.") == pytest.approx(5, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    "node",
+    [
+        "{type: play, say: Here., barge_in: false, next: end}",
+        "{type: consent, say: Here., next: end}",
+        "{type: menu, say: Here., choices: {1: end}, on: {any: end}}",
+        "{type: gather, say: Here., tag: typed, next: end}",
+        "{type: callback, ask_time: Here., next: end, on: {any: end}}",
+        "{type: voicemail, say: Here., next: end}",
+        "{type: hangup, say: Here.}",
+    ],
+)
+async def test_a_caller_who_hangs_up_in_a_prompt_goes_no_further(node: str) -> None:
+    text = f"start: first\nnodes:\n  first: {{type: answer, next: here}}\n  here: {node}\n"
+    async with flowing(text + ("  end: {type: hangup}\n" if "next" in node or "end" in node else "")) as f:
+        f.fake.sound("sound:said/Here.", 30.0)
+        caller = f.call()
+        await caller.hears("Here")
+        caller.hang_up(after=3)
+        call = await f.over()
+        assert (call.path, call.ended_by) == ("first:next here", "caller")
+
+
 async def test_without_barge_in_the_digit_waits_for_the_end_of_the_prompt() -> None:
     async with flowing(MENU.replace("tries: 2", "barge_in: false")) as f:
         f.fake.sound("sound:said/Press one or two.", 10.0)

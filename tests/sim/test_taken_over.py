@@ -177,6 +177,7 @@ async def test_a_call_keeps_the_version_it_began_with(tmp_path: Path, unpublishe
         await second.hears("sound:said/new")
         if unpublished:
             await x.change("flows", flow, status="draft")
+        await x.engine.journal.durable()
         async with killed(x):
             await asyncio.sleep(3)
             await first.press("1")
