@@ -24,14 +24,15 @@ class Message(NamedTuple):
 class Bus(Protocol):
     """One for each process."""
 
+    @property
+    def away(self) -> str | None:
+        """Why other processes cannot be reached at present; None: they can, or the bus is of this process alone."""
+        ...
+
     def publish(self, topic: str, payload: Payload) -> None:
         """Tell everybody who listens to the topic, here and (where the bus reaches so far) in other processes."""
         ...
 
-    def wanted(self, topic: str) -> bool:
-        """Whether anybody may be listening: what nobody hears need not be worked out."""
-        ...
-
     def subscribe(self, topics: Collection[str]) -> AbstractAsyncContextManager[AsyncIterator[Message]]:
-        """Messages from the moment of entering on."""
+        """Messages from the moment of entering on; those of other processes as long as they can be reached."""
         ...
