@@ -17,8 +17,8 @@ from dcx_ari.api.app import AddRoutes, make_app
 from dcx_ari.api.routes import ROUTES, Route
 from dcx_ari.ari.ami import AmiClient
 from dcx_ari.ari.client import QUIET, AriClient
-from dcx_ari.ari.media import MediaSockets
 from dcx_ari.ari.errors import AriError
+from dcx_ari.ari.media import MediaSockets
 from dcx_ari.ari.resources import Ari
 from dcx_ari.ari.transport import Transport
 from dcx_ari.ari.trunks import TrunkObjects

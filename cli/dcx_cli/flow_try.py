@@ -24,6 +24,7 @@ from dcx_cli.options import Json
 from dcx_cli.work import run, settings_of
 
 _WIDTH = 9
+_SAYS = "say:"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -44,7 +45,9 @@ def _run(
     flow: Annotated[
         str, typer.Argument(metavar="FLOW|FILE", help="A flow, or a file that ends in .yaml, .yml, .json.")
     ],
-    digits: Annotated[str, typer.Option(help="Keys by prompt: 1,,2 presses nothing at the second.")] = "",
+    digits: Annotated[
+        str, typer.Option(help="Keys by prompt: 1,,2 presses nothing at the second; say: sales says it.")
+    ] = "",
     caller: Annotated[str, typer.Option("--from", metavar="NUMBER", help="The caller, or anonymous.")] = "+12125550123",
     to: Annotated[str, typer.Option(metavar="NUMBER", help="Our number; else one that leads to the flow.")] = "",
     at: Annotated[str, typer.Option(metavar="TIME", help="RFC 3339, or '2026-12-25 10:00 America/New_York'.")] = "",
@@ -207,11 +210,17 @@ def _tried(ctx: typer.Context, flow: str, side: str | None) -> Tried:
 
 
 def _keys(text: str) -> tuple[str, ...]:
-    found = tuple(part.strip().upper() for part in text.split(",")) if text.strip() else ()
+    found = tuple(_entry(part.strip()) for part in text.split(",")) if text.strip() else ()
     for each in found:
+        if each.startswith(_SAYS):
+            continue
         if set(each) - set("0123456789*#ABCD") or len(each) > 32:
-            raise Invalid("digits", f"{each!r} is no key: 0-9 * # A-D, with commas between prompts")
+            raise Invalid("digits", f"{each!r} is no key: 0-9 * # A-D, with commas between prompts; or say: and words")
     return found
+
+
+def _entry(text: str) -> str:
+    return text.lower() if text.lower().startswith(_SAYS) else text.upper()
 
 
 def _pairs(name: str, given: list[str] | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from dcx_ari.ari import events as ev
-from dcx_ari.ari.errors import AriError, Gone
+from dcx_ari.ari.errors import AriError, Gone, Unreachable
 from dcx_ari.call.call import Call
 from dcx_ari.call.ports import Heard, ListeningFailed
 from dcx_ari.call.tasks import cancel_and_wait
@@ -43,6 +43,7 @@ class Listening:
         self._in_stasis: set[str] = set()
         self._snoop, self._media, self._bridge = call.mint("snoop"), call.mint("media"), call.mint("ears")
         self._task: asyncio.Task[None] | None = None
+        self._making: asyncio.Task[str] | None = None
 
     async def __aenter__(self) -> Self:
         self._call.listening = self
@@ -52,15 +53,18 @@ class Listening:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            await cancel_and_wait(self._task)
         self._call.listening = None
+        if self._task is not None:  # it puts everything away; the caller does not wait for that, `close` does
+            self._task.cancel()
 
     async def close(self) -> None:
-        """For the end of the call: once more, where a cancelled menu could not wait or Asterisk did not answer."""
+        """At the end of the call: wait until everything is put away, and try once more where that is not sure."""
         if self._task is not None:
-            await cancel_and_wait(self._task)
-        await self._put_away()
+            await asyncio.wait([self._task], timeout=_PUT_AWAY_S / 2)
+            await cancel_and_wait(self._task, *([self._making] if self._making else []))
+        if self in self._call.listened:
+            self._call.listened.remove(self)
+            await self._put_away()
 
     # -- what the call asks ---------------------------------------------------------------------------------
 
@@ -83,7 +87,7 @@ class Listening:
             if not await call.wait(answered, timeout_s) and self._counts:
                 await call.wait(lambda: answered() or not self._counts, _LATE_S)
         finally:
-            self._attends = False
+            self._attends = self._counts = False
         said, self._answer = self._answer, None
         if caller.digits or said is None:
             return None
@@ -110,14 +114,14 @@ class Listening:
 
     async def _run(self) -> None:
         self._call.listened.append(self)
-        making = asyncio.create_task(self._connection(), name=f"make {self._media}")
+        self._making = asyncio.create_task(self._connection(), name=f"make {self._media}")
         try:
-            await self._listen(await asyncio.shield(making))
+            await self._listen(await asyncio.shield(self._making))
         except (AriError, ListeningFailed, TimeoutError) as error:
             self._failed(str(error) or "Asterisk was too slow")
         finally:
-            await asyncio.wait([making])  # what is half made cannot be put away
-            sure = making.cancelled() or not isinstance(making.exception(), AriError | TimeoutError)
+            await asyncio.wait([self._making])  # what is half made cannot be put away
+            sure = not isinstance(self._making.exception(), Unreachable | TimeoutError)
             if await self._put_away() and sure:
                 self._call.listened.remove(self)
 

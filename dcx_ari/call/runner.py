@@ -58,7 +58,7 @@ async def _end(call: Call, close: Callable[[Call], Awaitable[None]]) -> None:
 
 async def _finish(call: Call, close: Callable[[Call], Awaitable[None]]) -> None:
     await _step(call, stop_recording(call))
-    for listening in (*call.listened, *([call.listening] if call.listening else [])):
+    for listening in list(call.listened):
         await _step(call, listening.close())
     legs = [leg for leg in (*call.legs.values(), call.caller) if leg.live]
     await asyncio.gather(*(_step(call, _hangup(call, leg)) for leg in legs))

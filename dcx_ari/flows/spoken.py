@@ -57,11 +57,19 @@ def spoken(text: str) -> str:
     return said
 
 
+def plain_words(text: str) -> str:
+    """As `spoken`; empty where nothing could be made of it."""
+    try:
+        return spoken(text)
+    except ValueError:
+        return ""
+
+
 def phrases(names: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """What may be said for each choice. Names of which no word is left were refused when the flow was written."""
     found: dict[str, tuple[str, ...]] = {}
     for choice, texts in names.items():
-        said = dict.fromkeys(each for text in texts if (each := _or_nothing(text)))
+        said = dict.fromkeys(each for text in texts if (each := plain_words(text)))
         if said:
             found[choice] = tuple(said)
     return found
@@ -85,10 +93,3 @@ def problems(names: Mapping[str, Sequence[tuple[str, Path]]], known: Known) -> I
     if not any(names.values()):
         hint = "give the choices labels, or words"
         yield Problem("nothing_to_say", "there is no choice that callers can say", ("speech",), hint=hint)
-
-
-def _or_nothing(text: str) -> str:
-    try:
-        return spoken(text)
-    except ValueError:
-        return ""

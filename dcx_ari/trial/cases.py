@@ -16,9 +16,9 @@ from dcx_ari.trial.plan import BadPlan, Outcome
 _ID = "https://json-schema.org/draft/2020-12/schema"
 Behaviour = Literal["answers", "busy", "no_answer", "rejects", "unreachable", "congestion"]
 _TIME = "When: 2026-12-25T10:00:00-05:00, or 2026-12-25 10:00 America/New_York"
-_DIGITS = "What the caller presses, prompt by prompt; an empty one and what is missing: nothing"
+_DIGITS = "What the caller presses, or says (say: sales), prompt by prompt; an empty one and what is missing: nothing"
 _PATH = "Nodes in order, each with the way out (main:1) or without (main)"
-Keys = Annotated[str, Meta(pattern="^[0-9A-D*#]*$", max_length=32)]
+Keys = Annotated[str, Meta(pattern="^([0-9A-D*#]{0,32}|say:.+)$", max_length=100)]
 
 
 class Given(Struct, frozen=True, forbid_unknown_fields=True, rename={"caller": "from", "number": "to"}):

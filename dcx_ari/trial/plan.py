@@ -16,6 +16,8 @@ MADE_UP = "+18005550199"
 """The number that is dialled where none of ours leads to the flow."""
 BEHAVIOURS = ("answers", "busy", "no_answer", "rejects", "unreachable", "congestion")
 TALK_S = 60.0
+SAYS = "say:"
+"""Begins an entry of `digits` that is said and not pressed."""
 _ANSWERS_AFTER_S = 4.0
 
 
@@ -23,7 +25,8 @@ _ANSWERS_AFTER_S = 4.0
 class Plan:
     """One call to make.
 
-    `digits` are what the caller presses, prompt by prompt; "" and what is missing: nothing. `at` is epoch ms.
+    `digits` are what the caller presses, prompt by prompt, or says ("say: sales"); "" and what is missing: nothing.
+    `at` is epoch ms.
     `buyers` says how phones behave, by buyer name or destination; all others answer and talk for `talk_s` seconds.
     `answers` are what webhooks answer, by node; without one they fail. `snapshot` is the configuration and `usage` what
     is used of caps.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from dcx_ari.call.call import Call
 from dcx_ari.call.exchange import Exchange
 from dcx_ari.call.leg import Leg
-from dcx_ari.call.ports import Held, Inbound, Question, WebFailed
+from dcx_ari.call.ports import Heard, Held, Inbound, Listener, Question, WebFailed
 from dcx_ari.decide.conversion import Conversion
 from dcx_ari.decide.decision import Decision
 from dcx_ari.decide.decision import Step as Turn
@@ -18,12 +18,14 @@ from dcx_ari.decide.facts import CallFacts
 from dcx_ari.decide.routing import route
 from dcx_ari.decide.rows import Buyer, ConversionRule
 from dcx_ari.decide.snapshot import Snapshot
+from dcx_ari.flows.spoken import plain_words
 from dcx_ari.services.explain import of_decision
 from dcx_ari.testing.fake_asterisk import FakeAsterisk
 from dcx_ari.trial.plan import Plan, Step, shortly
 
 _CHARACTERS_A_SECOND = 15.0
 _PROMPT_S = 3.0
+_SPEAKS_S = 0.8
 _TOLD_OTHERWISE = frozenset({"earlier_decision", "dialling", "flow_ended"})
 
 
@@ -107,6 +109,16 @@ class Shell:
 
     async def request(self, call: Call, number: str, due_at: int) -> bool:
         return True
+
+    # what is said: a piece of audio is the words themselves
+
+    async def listen(self, connection: str, choices: Mapping[str, Sequence[str]], listener: Listener) -> None:
+        async with self._fake.media(connection) as pieces:
+            async for piece in pieces:
+                words = plain_words(piece.decode())
+                listener.speaks()
+                await asyncio.sleep(_SPEAKS_S)
+                listener.heard(Heard(next((each for each, known in choices.items() if words in known), None), words))
 
     # lifecycle
 

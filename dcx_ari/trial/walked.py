@@ -24,7 +24,7 @@ from dcx_ari.testing import virtual_time
 from dcx_ari.testing.fake_asterisk import FakeAsterisk
 from dcx_ari.testing.parties import Caller
 from dcx_ari.testing.virtual_time import VirtualClock
-from dcx_ari.trial.plan import BadPlan, Outcome, Plan, Step, script_of
+from dcx_ari.trial.plan import SAYS, BadPlan, Outcome, Plan, Step, script_of
 from dcx_ari.trial.shell import Shell, TrialDesk, in_time
 
 _PATIENCE_S = 4 * 3600.0
@@ -56,9 +56,18 @@ class Hand:
     def _press(self, digits: str) -> None:
         if self.caller is None or not digits:
             return
+        if digits.startswith(SAYS):
+            self._say(digits.removeprefix(SAYS).strip())
+            return
         self._shell.told("waits", f"the caller presses {digits}", digits=digits)
         for number, digit in enumerate(digits):
             self.caller.at(_THINKS_S + number * _GAP_S, self.caller.digit, digit)
+
+    def _say(self, words: str) -> None:
+        """In a menu that does not listen, nobody hears it."""
+        if self.caller is not None:
+            self._shell.told("waits", f"the caller says {words}", says=words)
+            self.caller.at(_THINKS_S, self.caller.say, words)
 
 
 class TrialCall(Call):
@@ -95,7 +104,7 @@ async def _walked(plan: Plan) -> Outcome:
     fake = FakeAsterisk("dcx-0", clock=clock)
     shell = Shell(plan, fake)
     hand, names = Hand(plan, shell), _people(plan, fake)
-    ports = Ports(shell, shell, shell, shell.now_ms, TrialDesk(shell), shell, shell, shell)
+    ports = Ports(shell, shell, shell, shell.now_ms, TrialDesk(shell), shell, shell, shell, ears=shell)
     exchange = Exchange(fake, "dcx-0", ports, _flow(plan), shell, _calls(shell, hand))
     serving = asyncio.ensure_future(exchange.run())
     try:
