@@ -37,8 +37,8 @@ class Listening:
         self._call = call
         self._choices = choices
         self._over = over
-        self._attends = False  # digits are waited for: no prompt plays
-        self._counts = False  # what is being said counts
+        self.attends = False  # digits are waited for: no prompt plays
+        self.counts = False  # what is being said counts
         self._answer: Heard | None = None
         self._in_stasis: set[str] = set()
         self._snoop, self._media, self._bridge = call.mint("snoop"), call.mint("media"), call.mint("ears")
@@ -78,16 +78,16 @@ class Listening:
         call, caller = self._call, self._call.caller
         if not self.chosen:
             self._answer = None
-        self._attends = True
+        self.attends = True
 
         def answered() -> bool:
             return bool(caller.digits) or self._answer is not None
 
         try:
-            if not await call.wait(answered, timeout_s) and self._counts:
-                await call.wait(lambda: answered() or not self._counts, _LATE_S)
+            if not await call.wait(answered, timeout_s) and self.counts:
+                await call.wait(lambda: answered() or not self.counts, _LATE_S)
         finally:
-            self._attends = self._counts = False
+            self.attends = self.counts = False
         said, self._answer = self._answer, None
         if caller.digits or said is None:
             return None
@@ -102,11 +102,11 @@ class Listening:
     # -- what the ears tell ---------------------------------------------------------------------------------
 
     def speaks(self) -> None:
-        self._counts = self._attends or self._over
+        self.counts = self.attends or self._over
 
     def heard(self, what: Heard | None) -> None:
-        counts, self._counts = self._counts, False
-        if counts and what is not None and (self._attends or what.choice is not None):
+        counts, self.counts = self.counts, False
+        if counts and what is not None and (self.attends or what.choice is not None):
             self._answer = self._answer or what
         self._call.nudge()
 
@@ -139,7 +139,7 @@ class Listening:
         raise ListeningFailed("the media socket was closed")
 
     def _failed(self, why: str) -> None:
-        self._counts = False
+        self.counts = False
         if self._call.caller.live:
             self._call.note("listening_failed", error=why)
         self._call.nudge()

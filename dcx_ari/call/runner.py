@@ -58,10 +58,9 @@ async def _end(call: Call, close: Callable[[Call], Awaitable[None]]) -> None:
 
 async def _finish(call: Call, close: Callable[[Call], Awaitable[None]]) -> None:
     await _step(call, stop_recording(call))
-    for listening in list(call.listened):
-        await _step(call, listening.close())
     legs = [leg for leg in (*call.legs.values(), call.caller) if leg.live]
-    await asyncio.gather(*(_step(call, _hangup(call, leg)) for leg in legs))
+    listened = (_step(call, each.close()) for each in list(call.listened))
+    await asyncio.gather(*(_step(call, _hangup(call, leg)) for leg in legs), *listened)
     if not await call.wait_any(lambda: all(not leg.live for leg in legs), _CHANNELS_GONE_S):
         await asyncio.gather(*(_step(call, _verify_gone(call, leg)) for leg in legs if leg.live))
     for bridge_id in list(call.bridges):
