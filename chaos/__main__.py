@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
     figures = summary(evidence, plan.talk_s)
     if options.report:
         report = {"plan": plan, "figures": figures, "violations": found, "evidence": evidence}
-        options.report.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+        options.report.write_bytes(msgspec.json.format(msgspec.json.encode(report, enc_hook=str)))
     print()
     for name, value in figures.items():
         print(f"{name:35} {value:>8g}")

@@ -169,7 +169,7 @@ async def _calls(plan_: Plan, scene: Scene, say: Say) -> None:
     for n in range(plan_.calls):
         await asyncio.sleep(max(0.0, began + n / plan_.rate - loop.time()))
         scene.callers.tell(Dial(n, number_of(n)))
-        if n % max(1, plan_.calls // 20) == 0:
+        if n % max(1, plan_.calls // 10) == 0:
             say(f"{n} of {plan_.calls} calls placed, {len(scene.callers.seen)} over")
     say(f"{plan_.calls} calls placed")
 

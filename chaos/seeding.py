@@ -48,7 +48,8 @@ async def seed(url: str, port: int, limits: dict[int, Limits], webhook: str) -> 
             session.add(TrafficSource(id=1, name="Radio", payout=Payout(model="flat", cents=300, threshold_s=SOLD_S)))
             session.add_all([Campaign(id=1, name="Plain", record=False), Campaign(id=2, name="Recorded", record=True)])
             session.add_all(_buyer(number, limit, port) for number, limit in limits.items())
-            session.add(WebhookEndpoint(url=webhook, events=["*"], secret=new_secret(secrets.token_bytes(SECRET_BYTES))))
+            secret = new_secret(secrets.token_bytes(SECRET_BYTES))
+            session.add(WebhookEndpoint(url=webhook, events=["*"], secret=secret))
             await session.flush()
             session.add_all(_links(list(limits)))
             for campaign, number in enumerate(NUMBERS, 1):

@@ -11,7 +11,7 @@ from dcx_ari.call.call import Call
 from dcx_ari.call.leg import Ended, Leg
 from dcx_ari.call.ports import Inbound, Ports
 from dcx_ari.decide.causes import Cause
-from dcx_ari.decide.recovery import Enter, Finish, Known, Live, Talk
+from dcx_ari.decide.recovery import TALKING, Enter, Finish, Known, Live, Talk
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Saved:
         return node if isinstance(node, str) else None
 
     def known(self) -> Known:
-        legs = sorted((leg for leg in self.legs if leg.live), key=lambda leg: leg.bridged_at or leg.answered_at or 0)
-        return Known(self.facts.channel_id, self.stage, self.node, tuple(leg.id for leg in legs))
+        leg = self.stage_data.get("leg") if self.stage == TALKING else None
+        return Known(self.facts.channel_id, self.stage, self.node, leg if isinstance(leg, str) else None)
 
 
 def revive(
@@ -75,6 +75,8 @@ def revive(
     talking = verdict.leg if isinstance(verdict, Talk) else verdict.talked if isinstance(verdict, Finish) else None
     if isinstance(verdict, Talk) and verdict.leg not in call.legs:
         call.legs[verdict.leg] = _unwritten(saved, verdict.leg)
+        if verdict.leg not in live.channels:
+            call.legs[verdict.leg].end(Ended(Cause.NORMAL, None), ended_at)
     if talking is not None and (leg_of := call.legs.get(talking)) is not None:
         leg_of.answered_at = leg_of.answered_at or leg_of.dialled_at or saved.started_at
         leg_of.accepted_at = leg_of.accepted_at or leg_of.answered_at

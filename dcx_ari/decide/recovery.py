@@ -23,20 +23,23 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the row of an open call says. `legs` are the ids of its legs that have not ended."""
+    """What the row of an open call says. `talked` is the leg that its stage says the caller talks with."""
 
     caller: str
     stage: str
     node: str | None
-    legs: tuple[str, ...] = ()
+    talked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Caller and `leg` are in `bridge`: let them talk. `release`, `clear`: other channels and bridges of the call."""
+    """Caller and `leg` are in `bridge`: let them talk. `release`, `clear`: other channels and bridges of the call.
+
+    No bridge: the leg has hung up meanwhile, and the call goes on as it does when that is seen.
+    """
 
     leg: str
-    bridge: str
+    bridge: str | None
     release: tuple[str, ...] = ()
     clear: tuple[str, ...] = ()
 
@@ -79,23 +82,20 @@ def recover(call_id: str, row: Known | None, live: Live, *, restarted: bool) -> 
     if row is None:
         return Hangup(channels, bridges)
     if row.caller not in live.channels:
-        talked = _last(row) if row.stage == TALKING else None
-        return Finish(talked, restarted, channels, bridges)
+        return Finish(row.talked, restarted, channels, bridges)
     for bridge in bridges:
         members = live.bridges[bridge]
         for leg in channels:
             if row.caller in members and leg in members and live.channels[leg] == "Up" and row.stage in _JOINED:
                 return Talk(leg, bridge, _but(channels, leg), _but(bridges, bridge))
+    if row.talked is not None and row.talked not in live.channels:
+        return Talk(row.talked, None, channels, bridges)
     return Enter(row.node, channels, bridges)
 
 
 # The bridge is made before the stage is named, which comes with the next group commit: it is what counts. With early
 # media caller and leg are in one as well, but then the leg is not up.
 _JOINED = frozenset({TALKING, "ringing", "whispering"})
-
-
-def _last(row: Known) -> str | None:
-    return row.legs[-1] if row.legs else None
 
 
 def _but(names: tuple[str, ...], kept: str) -> tuple[str, ...]:

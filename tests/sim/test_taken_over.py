@@ -83,6 +83,23 @@ async def test_the_caller_hung_up_while_nobody_looked(tmp_path: Path) -> None:
             assert phone.call.ended_at is not None
 
 
+async def test_the_buyer_hung_up_while_nobody_looked(tmp_path: Path) -> None:
+    """The caller is not sold a second time."""
+    async with exchange(tmp_path / "a") as x:
+        rules = [{"kind": "duration", "threshold_s": 10, "revenue_cents": 2500}]
+        await x.buyer("Acme", AnswersThenHangsUp(20.0), Answers(1.0), conversion_rules=rules, concurrency_limit=1)
+        await x.buyer("Next", Answers(1.0), tier=1)
+        x.call()
+        await stage(x, "talking")
+        await asyncio.sleep(15)
+        async with killed(x, gap_s=30):
+            (call,) = await x.over()
+            assert (call["status"], call["failure_reason"], call["ended_by"]) == ("COMPLETED", None, "buyer")
+            assert call["talk_ms"] == pytest.approx(15_000, abs=1500)  # until the last sign of life
+            assert call["revenue_cents"] == 2500
+            assert len(await x.results()) == 1
+
+
 async def test_a_caller_in_a_menu_gets_it_again(tmp_path: Path) -> None:
     document = {
         "start": "menu",
