@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -381,7 +381,7 @@ async def engine(settings: Settings, access: AsteriskAccess) -> AsyncIterator[En
     """An engine on a migrated database, not yet running; everything it opened is closed at the end."""
     await migrate(settings.database_url)
     async with AsyncExitStack() as stack:
-        database = open_database(settings.database_url)
+        database = replace(open_database(settings.database_url), info={"audible": access.audible})
         stack.push_async_callback(database.close)
         ledger = open_ledger(settings.database_url, worker=settings.app_name)
         stack.push_async_callback(ledger.close)
