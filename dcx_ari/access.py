@@ -6,10 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dcx_ari.flows.known import Known
+
 
 @dataclass(frozen=True, slots=True)
 class AsteriskAccess:
-    """How to reach one Asterisk. `monitor` is where MixMonitor may write; `speech` gives argv of flite."""
+    """How to reach one Asterisk. `monitor` is where MixMonitor may write; `speech` gives argv of flite; `audible` says
+    what its callers can be made to hear, as far as that is known here.
+    """
 
     ari_url: str
     ari_user: str
@@ -20,3 +24,4 @@ class AsteriskAccess:
     ami_secret: str = field(repr=False)
     monitor: Path
     speech: Callable[..., Sequence[str]]
+    audible: Callable[[], Known] = Known

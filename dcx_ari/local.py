@@ -22,6 +22,7 @@ from dcx_asterisk.instance import Instance
 from dcx_asterisk.keeper import Keeper, kept
 from dcx_asterisk.process import Asterisk
 from dcx_asterisk.render import Secrets, secrets_of
+from dcx_asterisk.tree import Tree
 
 SECRETS = "secrets.json"
 _ROTATE_EVERY_S = 300.0
@@ -66,6 +67,7 @@ def access_of(asterisk: Asterisk) -> AsteriskAccess:
         ami_secret=asterisk.ami_secret,
         monitor=Path(asterisk.instance.spool) / "monitor",
         speech=lambda *args: asterisk.tree.command("flite", *args),
+        audible=lambda: audible_in(asterisk.tree),
     )
 
 
@@ -93,14 +95,18 @@ def access_to_foreign(settings: Settings) -> AsteriskAccess:
         ami_secret=ami_secret,
         monitor=instance.spool / "monitor",
         speech=lambda *args: tree.command("flite", *args) if tree is not None else ("flite", *args),
+        audible=audible,
     )
 
 
 def audible() -> Known:
     """What callers can be made to hear with the Asterisk of this machine; nothing is known where none was fetched."""
     tree = present("engine")
-    if tree is None:
-        return Known(hears=Vocabulary())
+    return Known(hears=Vocabulary()) if tree is None else audible_in(tree)
+
+
+def audible_in(tree: Tree) -> Known:
+    """What callers can be made to hear with an Asterisk of this tree."""
     try:
         tree.program("flite")
         speech = ""

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from dcx_ari.services import flow_versions, rows
-from dcx_ari.services.documents import Known
 from dcx_ari.services.publishing import NotPublished
 from dcx_ari.services.resources import RESOURCES
 from dcx_ari.store.db import Database
@@ -43,7 +42,7 @@ def _publish(
 
     async def work(database: Database) -> flow_versions.Published:
         async with database.write() as session:
-            return await flow_versions.publish(session, flow, source=source, note=note, known=_known())
+            return await flow_versions.publish(session, flow, source=source, note=note)
 
     _told(ctx, work, str(file) if file else "", json=json)
 
@@ -59,7 +58,7 @@ def _roll_back(
 
     async def work(database: Database) -> flow_versions.Published:
         async with database.write() as session:
-            return await flow_versions.roll_back(session, flow, number, note=note, known=_known())
+            return await flow_versions.roll_back(session, flow, number, note=note)
 
     _told(ctx, work, "", json=json)
 
@@ -135,9 +134,3 @@ def _diff(
     typer.echo(found, nl=False)
     if not found:
         show.note("No difference.")
-
-
-def _known() -> Known:
-    from dcx_ari.local import audible  # loads the engine: only where something is published
-
-    return audible()

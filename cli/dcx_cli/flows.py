@@ -45,10 +45,8 @@ def _check(
 
 
 async def _known(database: Database) -> Known:
-    from dcx_ari.local import audible  # loads the engine: not for the other commands of this group
-
     async with database.read() as session:
-        return await known_of(session, audible())
+        return await known_of(session)
 
 
 def _print(found: Mapping[str, list[Problem]]) -> None:

@@ -32,9 +32,8 @@ def run(ctx: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
     settings = settings_of(ctx)
 
     async def all_of_it() -> T:
-        database = replace(
-            open_database(settings.database_url), info={"actor": os_user(), "zone": ZoneInfo(settings.timezone)}
-        )
+        info = {"actor": os_user(), "zone": ZoneInfo(settings.timezone), "audible": _audible}
+        database = replace(open_database(settings.database_url), info=info)
         try:
             await migrate(database)
             return await work(database)
@@ -42,6 +41,12 @@ def run(ctx: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
             await database.close()
 
     return asyncio.run(all_of_it())
+
+
+def _audible() -> object:
+    from dcx_ari.local import audible  # loads the engine: only where a flow is checked against it
+
+    return audible()
 
 
 def reading(ctx: typer.Context, work: Callable[[Session], Awaitable[T]]) -> T:

@@ -21,6 +21,7 @@ _MAX_DEPTH = 50
 _READER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML was built with it
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_BREAKS = re.compile("[\x85\u2028\u2029]")
 _SURROGATES = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
 
@@ -152,6 +153,8 @@ class _Writer(yaml.SafeDumper):
 
 def _text(writer: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     style = None if isinstance(_plain(value), str) else "'"
+    if _BREAKS.search(value):  # YAML 1.1 folds them like a line's end, unless they are written as escapes
+        style = '"'
     return writer.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

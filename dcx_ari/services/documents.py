@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -32,10 +33,13 @@ async def check_flow(_session: AsyncSession, values: Mapping[str, Any], _row_id:
         raise Invalid("document", str(BadFlow(found[:_MOST_TOLD])))
 
 
-async def known_of(session: AsyncSession, known: Known | None = None) -> Known:
-    """What flows may name, as the database has it, beside what is `known` of speech and sounds."""
+async def known_of(session: AsyncSession) -> Known:
+    """What flows may name, as the database has it; of speech and sounds, what `session.info["audible"]` answers: who
+    opened the database knows the Asterisk that calls go through.
+    """
+    ask: Callable[[], Known] = session.info.get("audible", Known)
     return replace(
-        known or Known(),
+        await asyncio.to_thread(ask),
         schedules=frozenset((await session.exec(select(m.Schedule.name))).all()),
         campaigns=frozenset((await session.exec(select(m.Campaign.name))).all()),
         prompts=frozenset((await session.exec(select(m.Prompt.name))).all()),

@@ -12,7 +12,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from dcx_ari.flows.checking import check as check_source
 from dcx_ari.flows.checking import check_text as check_document
-from dcx_ari.flows.known import Known
 from dcx_ari.flows.problems import Problem
 from dcx_ari.flows.source import Source, as_text
 from dcx_ari.services import publishing
@@ -42,9 +41,7 @@ class Published:
         return {**self.version, "warnings": [problem_json(each) for each in self.warnings]}
 
 
-async def publish(
-    session: AsyncSession, key: str | int, *, source: str | None = None, note: str = "", known: Known | None = None
-) -> Published:
+async def publish(session: AsyncSession, key: str | int, *, source: str | None = None, note: str = "") -> Published:
     """Make the draft the next version, or the text `source` (then it is the draft, too).
 
     Raises NotFound, Invalid, NotPublished with the places of all errors.
@@ -53,13 +50,11 @@ async def publish(
     if source is not None:
         check_text("source", source)
     flow = await _flow(session, key, lock=True)
-    version, problems = await publishing.publish(session, flow, source=source, note=note, known=known)
+    version, problems = await publishing.publish(session, flow, source=source, note=note)
     return Published(_shown(version, flow, version), tuple(problems))
 
 
-async def roll_back(
-    session: AsyncSession, key: str | int, to: int | None = None, *, note: str = "", known: Known | None = None
-) -> Published:
+async def roll_back(session: AsyncSession, key: str | int, to: int | None = None, *, note: str = "") -> Published:
     """Publish an earlier version once more, as a new one: by default the one before the newest.
 
     Numbers only grow, so that the call log always says which document a call went through. Raises NotFound, Conflict;
@@ -75,7 +70,7 @@ async def roll_back(
         raise Conflict("version", f"{wanted.number} is the newest already")
     flow.document = wanted.document
     text = f"back to version {wanted.number}{f': {note}' if note else ''}"
-    version, problems = await publishing.publish(session, flow, source=_source(wanted), note=text, known=known)
+    version, problems = await publishing.publish(session, flow, source=_source(wanted), note=text)
     return Published(_shown(version, flow, version), tuple(problems))
 
 

@@ -70,7 +70,7 @@ async def newest(session: AsyncSession, flow_id: int) -> m.FlowVersion | None:
 
 
 async def publish(
-    session: AsyncSession, flow: m.Flow, *, source: str | None = None, note: str = "", known: Known | None = None
+    session: AsyncSession, flow: m.Flow, *, source: str | None = None, note: str = ""
 ) -> tuple[m.FlowVersion, list[Problem]]:
     """Make the draft, or the text `source`, the newest version, and the flow a published one.
 
@@ -78,7 +78,7 @@ async def publish(
     Raises NotPublished; then nothing was written.
     """
     document = flow.document if source is None else await asyncio.to_thread(read_text, source)
-    problems = await _problems(document, source, await known_of(session, known))
+    problems = await _problems(document, source, await known_of(session))
     last = await newest(session, flow.id or 0)
     if last is None or last.document != document or (source is not None and source != last.source):
         last = await _add(session, flow, document, source, note)

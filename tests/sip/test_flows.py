@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dcx_ari.services.publishing import NotPublished
 from dcx_asterisk.phone import Phone
 from dcx_asterisk.process import Asterisk
 from dcx_asterisk.tree import Tree
@@ -168,6 +169,15 @@ async def test_a_webhook_that_hangs_and_one_that_is_refused(
         failed = await x.query("SELECT data FROM call_events WHERE kind = 'webhook_failed' ORDER BY seq")
         assert "no answer within 1 s" in failed[0]["data"]
         assert "must not lead to a private, loopback" in failed[1]["data"]
+
+
+async def test_sounds_and_voices_that_this_asterisk_does_not_have_are_refused(x: Exchange) -> None:
+    for said, problem in (("no-such-file", "sound"), ([{"say": "Bye.", "voice": "hal"}], "voice")):
+        node = {"type": "hangup", ("sound" if problem == "sound" else "say"): said}
+        with pytest.raises(NotPublished, match=f"there is no {problem}"):
+            await x.add("flows", name=problem, document={"start": "a", "nodes": {"a": node}}, status="published")
+    end = {"type": "hangup", "sound": "silence/1", "say": None}
+    assert await x.add("flows", name="ok", document={"start": "a", "nodes": {"a": end}}, status="published")
 
 
 EVERYWHERE: dict[str, dict[str, Any]] = {

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from dcx_ari.flows.document import from_data, load_yaml, parse
 from dcx_ari.flows.drawing import Counts, TooLarge, mermaid, svg
+from dcx_ari.flows.known import Known
 from dcx_ari.flows.source import as_text
-from dcx_ari.services import flow_pictures, flow_versions
+from dcx_ari.services import flow_pictures, flow_versions, rows
 from dcx_ari.services.errors import Conflict, Invalid, NotFound
 from dcx_ari.services.publishing import NotPublished
+from dcx_ari.services.resources import RESOURCES
 from dcx_ari.store import models as m
 from dcx_ari.store.db import Database
 from dcx_cli.main import app
@@ -153,6 +157,70 @@ async def test_the_api(db: Database) -> None:
         assert actions.count("flow.published") == 1
 
 
+UNHEARD: dict[str, dict[str, Any]] = {  # what each is about → a last word that callers would not hear
+    "there is no sound": {"sound": "no-such-sound"},
+    "there is no voice": {"say": [{"say": "Bye.", "voice": "hal"}]},
+    "there is no prompt": {"say": [{"prompt": "goodbye"}]},
+    "no engine": {"say": "Bye."},
+}
+
+
+def hears(problem: str) -> Known:
+    """An Asterisk with one sound, and one voice unless it is said that none can speak."""
+    silent = "flite is missing: no engine" if problem == "no engine" else ""
+    return Known(sounds=frozenset({"beep"}), voices=frozenset({"slt"}), speech=silent)
+
+
+@pytest.mark.parametrize("problem", UNHEARD)
+async def test_what_callers_would_not_hear_is_refused_on_every_way_to_publish(db: Database, problem: str) -> None:
+    document = {"start": "end", "nodes": {"end": {"type": "hangup", **UNHEARD[problem]}}}
+    async with db.write() as session:
+        session.info["audible"] = lambda: Known(speech="")
+        flow = await rows.create(session, RESOURCES["flows"], {"name": "F", "document": HANGUP, "status": "published"})
+        for each in (document, HANGUP):  # versions 2 and 3: what was heard then is not heard any more
+            session.add(m.FlowVersion(flow_id=flow["id"], number=2 + (each is HANGUP), document=each, published_at=1))
+    await edit(db, "flows", "F", document=document)
+    headers = await key_of(db, "k")
+    async with serving(replace(db, info={"audible": lambda: hears(problem)})) as client:
+        ways = [
+            ("POST", "/api/flows/F/publish", {}),
+            ("POST", "/api/flows/F/publish", {"source": as_text(document)}),
+            ("POST", "/api/flows/F/rollback", {"to": 2}),
+            ("PATCH", "/api/flows/F", {"status": "published", "document": document}),
+            ("POST", "/api/flows", {"name": "G", "status": "published", "document": document}),
+        ]
+        for method, path, body in ways:
+            async with client.request(method, path, json=body, headers=headers) as response:
+                assert (response.status, problem in await response.text()) == (422, True), (method, path)
+        for body in ({"source": as_text(document)}, {"document": document}):
+            async with client.post("/api/flows/check", json=body, headers=headers) as response:
+                (found,) = [each for each in (await response.json())["problems"] if each["level"] == "error"]
+                assert problem in found["message"]
+    assert await numbers(db, "F") == [(3, True), (2, False), (1, False)]
+
+
+@pytest.mark.parametrize("problem", UNHEARD)
+def test_what_callers_would_not_hear_is_refused_by_the_commands(
+    tmp_path: Path, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DCX_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("dcx_ari.local.audible", lambda: hears(problem))
+    document = tmp_path / "flow.json"
+    document.write_text(json.dumps({"start": "end", "nodes": {"end": {"type": "hangup", **UNHEARD[problem]}}}))
+
+    def dcx(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, ["flows", *arguments])
+        return result.exit_code, result.output
+
+    assert dcx("add", "F", "--document", f"@{document}")[0] == 0  # a draft may wait for its sounds
+    for arguments in (("publish", "F"), ("publish", "F", str(document)), ("check", str(document))):
+        status, told = dcx(*arguments)
+        assert (status, problem in told) == (2, True), told
+    status, told = dcx("set", "F", "--status", "published")
+    assert (status, problem in told) == (2, True), told
+    assert dcx("versions", "F", "--json") == (0, "[]\n")
+
+
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DCX_HOME", str(tmp_path / "home"))
     file, bad = tmp_path / "flow.yaml", tmp_path / "bad.yaml"
@@ -245,6 +313,8 @@ def test_what_is_too_large_is_not_drawn() -> None:
         max_leaves=12,
     )
 )
+@example("\x85")
+@example("a \u2028 b\nc")
 @settings(max_examples=60, deadline=None)
 def test_written_data_reads_as_the_same(data: Any) -> None:
     clean = as_text({"k": data})
