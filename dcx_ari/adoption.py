@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -31,6 +32,7 @@ from dcx_ari.store.workers import claim_calls
 log = logging.getLogger(__name__)
 
 _STASIS = "Stasis"
+_LEG_OF = re.compile(r" role=leg owner=(\S+)")  # see `Call.marks`
 
 
 class Adoption:
@@ -143,8 +145,10 @@ class Adoption:
 
 
 def _application(channel: Channel) -> tuple[str, list[str]]:
-    """The Stasis application that a channel is in, and what the dialplan told it; "" where it is in none."""
+    """The Stasis application that a channel is in, and what it was told; "" where it is in none. A leg that rings is in
+    none yet, but marked as somebody's."""
     if channel.dialplan.app_name != _STASIS:
-        return "", []
+        mark = _LEG_OF.search(str((channel.channelvars or {}).get("DCX", "")))
+        return ("", []) if mark is None else (mark[1], ["leg"])
     name, *arguments = (channel.dialplan.app_data or "").split(",", 2)
     return name, arguments

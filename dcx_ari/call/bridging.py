@@ -52,6 +52,9 @@ async def join(call: Call, leg: Leg, *, record: bool, **state: Any) -> str | Non
     # The moment of the request is the start of the talk; the event that confirms it comes later.
     since = call.ports.now_ms()
     call.note_stage("talking", leg=leg.id, bridge=bridge_id, recording=recording_id, since=since, **state)
+    if not await call.in_stasis(leg):
+        await _give_up(call, leg)
+        return recording_id
     add = call.add_to_bridge(bridge_id, leg)
     try:
         if recording_id is None:
@@ -59,13 +62,21 @@ async def join(call: Call, leg: Leg, *, record: bool, **state: Any) -> str | Non
         else:
             await asyncio.gather(_record(call, recording_id), add)
     except Gone:
-        await call.wait(lambda: not leg.live, 1.0)  # raises CallEnded if it was the caller
+        await _give_up(call, leg)
         return recording_id
     leg.bridged_at = call.ports.now_ms()
     call.nudge()
     call.ports.journal.leg(call.id, leg)
     call.ports.journal.update(call.id, connected_at=leg.bridged_at, buyer_id=leg.buyer_id)
     return recording_id
+
+
+async def _give_up(call: Call, leg: Leg) -> None:
+    """The leg cannot be bridged. Raises CallEnded if it is the caller who has gone."""
+    if await call.wait(lambda: not leg.live, 1.0):
+        return
+    with contextlib.suppress(Gone):
+        await call.ari.channels.hangup(leg.id)
 
 
 async def _record(call: Call, recording_id: str) -> None:

@@ -24,7 +24,7 @@ from dcx_ari.decide.digits import Complete, DigitRule, Incomplete, Invalid, judg
 if TYPE_CHECKING:
     from dcx_ari.call.listening import Listening
 
-_ANSWER_S = 5.0
+_ENTERS_S = 5.0  # Stasis; it follows the answer within a millisecond, where the machine is not busy
 _PLAYBACK_START_S = 5.0
 _PLAYBACK_MAX_S = 600.0
 _HANGUP_TOLD_S = 1.0  # it follows within a millisecond, where the machine is not busy
@@ -137,6 +137,13 @@ class Call:
     async def wait_any(self, condition: Callable[[], bool], timeout_s: float | None) -> bool:
         """As `wait`, but goes on when the caller has gone (for the runner's own clean-up)."""
         return await self._signal.until(condition, timeout_s)
+
+    async def in_stasis(self, leg: Leg) -> bool:
+        """Wait until the leg can be played to and bridged; False if it ends first, or never comes.
+
+        A leg that was originated is up a moment before it is in our application.
+        """
+        return await self.wait(lambda: leg.in_stasis or not leg.live, _ENTERS_S) and leg.live
 
     # -- verbs ----------------------------------------------------------------------------------------------
 

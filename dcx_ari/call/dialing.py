@@ -1,8 +1,9 @@
 """Dialling one or several legs for a caller who waits.
 
-A leg is created, waited for in Stasis (dialling it earlier is refused, see the ARI trap of 409 "not in Stasis"),
-then dialled. Losers of a simultaneous dial are released as "completed elsewhere" (Q.850 26), so that phones
-do not log a missed call.
+A leg is originated: one request, and the INVITE is out. It is in Stasis only after its answer. Only a leg whose early
+media is to be heard has to be in a bridge before: it is created, waited for in Stasis (dialling it earlier is refused,
+see the ARI trap of 409 "not in Stasis"), bridged, then dialled. Losers of a simultaneous dial are released as
+"completed elsewhere" (Q.850 26), so that phones do not log a missed call.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from dcx_ari.ari.errors import AriError, EndpointUnavailable, Gone
 from dcx_ari.call.bridging import early_bridge
@@ -19,7 +21,6 @@ from dcx_ari.call.leg import Ended, Leg
 from dcx_ari.call.tasks import cancel_and_wait
 from dcx_ari.decide.causes import Cause, LegResult
 
-_CREATED_S = 5.0
 _GRACE_S = 2.0  # Asterisk's own dial timer fires first; ours is for the day that it does not
 
 Confirm = Callable[[Leg], Awaitable[bool]]
@@ -117,61 +118,74 @@ async def _ring(
     try:
         won = await _until_answered(call, leg, target, min(target.ring_timeout_s, budget_s), early_media)
         if won and confirm is not None:
-            won = await confirm(leg) and leg.live
+            won = await call.in_stasis(leg) and await confirm(leg) and leg.live
             if not won:
                 leg.failed = leg.failed or LegResult.NOT_ACCEPTED
         return won
     finally:
-        call.ports.journal.leg(call.id, leg)
-        if not won and leg.live:
+        if leg.created:
+            call.ports.journal.leg(call.id, leg)
+        if not won and leg.created and leg.live:
             await release(call, leg)
 
 
-async def create(call: Call, leg: Leg, target: Target) -> bool:
-    """Make the channel and wait until it is ours; nothing goes out to the far end yet. False if there is none.
-
-    May be done ahead of `dial`, while something else is waited for.
-    """
-    leg.created = True
-    variables = call.marks("leg")
-    variables |= {f"PJSIP_HEADER(add,{name})": value for name, value in target.headers.items()}
-    if target.caller_id:
-        # CALLERID() on a created channel gives "Anonymous"; the connected line becomes From.
-        variables["CONNECTEDLINE(all)"] = _caller_id(target.caller_name, target.caller_id)
+async def _until_answered(call: Call, leg: Leg, target: Target, timeout_s: float, early_media: bool) -> bool:
+    call.require()  # nobody's phone rings for a caller who has gone
+    leg.created, leg.dialled_at = True, call.ports.now_ms()
+    way = _dial_with_early_media if early_media else _originate
     try:
-        await call.ari.channels.create(
-            endpoint=target.endpoint, app=call.app, app_args="leg", channel_id=leg.id, variables=variables
-        )
+        sent = await way(call, leg, target, max(1, round(timeout_s)))
     except EndpointUnavailable:
-        leg.failed = LegResult.UNREACHABLE
-        leg.cancelled = True
+        leg.failed, leg.cancelled, sent = LegResult.UNREACHABLE, True, False
         call.note("unreachable", leg=leg.id, endpoint=target.endpoint)
         _never_was(call, leg)
-        return False
-    if not await call.wait(lambda: leg.in_stasis or not leg.live, _CREATED_S) or not leg.live:
-        leg.failed = LegResult.UNREACHABLE
-        return False
-    return True
-
-
-async def _until_answered(call: Call, leg: Leg, target: Target, timeout_s: float, early_media: bool) -> bool:
-    leg.dialled_at = call.ports.now_ms()
+    except AriError as error:
+        leg.failed, sent = LegResult.UNREACHABLE, False
+        call.note("dial_failed", leg=leg.id, error=str(error))
+    # Rows after the request: what they take is time in which the phone rings already.
     call.nudge()
     call.ports.journal.leg(call.id, leg)
-    if leg.failed is not None or not (leg.in_stasis or await create(call, leg, target)):
-        return False
-    if early_media:
-        await early_bridge(call, leg)
-    try:
-        await call.ari.channels.dial(leg.id, timeout_s=max(1, round(timeout_s)))
-    except AriError as error:
-        leg.failed = LegResult.UNREACHABLE
-        call.note("dial_failed", leg=leg.id, error=str(error))
+    if not sent:
         return False
     call.note("dialling", leg=leg.id, endpoint=leg.endpoint, ring_timeout_s=timeout_s)
     if not await call.wait(lambda: leg.settled, timeout_s + _GRACE_S):
         leg.failed = LegResult.NO_ANSWER if leg.ringing_at else LegResult.UNREACHABLE
     return leg.answered and leg.live
+
+
+async def _originate(call: Call, leg: Leg, target: Target, timeout_s: int) -> bool:
+    await call.ari.channels.originate(
+        endpoint=target.endpoint,
+        app=call.app,
+        app_args="leg",
+        # Not the function CONNECTEDLINE(), which gives the same From: a variable that is a function is set under the
+        # channel's lock, and has dead-locked an Asterisk (22.9.0) that way.
+        caller_id=_caller_id(target.caller_name, target.caller_id) if target.caller_id else None,
+        timeout_s=timeout_s,
+        variables=_variables(call, target),
+        channel_id=leg.id,
+    )
+    return True
+
+
+async def _dial_with_early_media(call: Call, leg: Leg, target: Target, timeout_s: int) -> bool:
+    variables = _variables(call, target)
+    if target.caller_id:
+        # CALLERID() on a created channel gives "Anonymous"; the connected line becomes From.
+        variables["CONNECTEDLINE(all)"] = _caller_id(target.caller_name, target.caller_id)
+    await call.ari.channels.create(
+        endpoint=target.endpoint, app=call.app, app_args="leg", channel_id=leg.id, variables=variables
+    )
+    if not await call.in_stasis(leg):
+        leg.failed = LegResult.UNREACHABLE
+        return False
+    await early_bridge(call, leg)
+    await call.ari.channels.dial(leg.id, timeout_s=timeout_s)
+    return True
+
+
+def _variables(call: Call, target: Target) -> dict[str, Any]:
+    return call.marks("leg") | {f"PJSIP_HEADER(add,{name})": value for name, value in target.headers.items()}
 
 
 def _never_was(call: Call, leg: Leg) -> None:

@@ -81,6 +81,8 @@ class Leg:
         match event:
             case ev.StasisStart():
                 self.in_stasis = True
+                if not self.inbound:
+                    self._on_state(event.channel.state, now_ms)
             case ev.Dial(dialstatus="RINGING" | "PROGRESS"):
                 self.ringing_at = self.ringing_at or now_ms
             case ev.Dial(dialstatus="ANSWER"):

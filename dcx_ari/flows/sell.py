@@ -10,11 +10,10 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any
 
 from dcx_ari.call.bridging import join
 from dcx_ari.call.call import GENERATION, Call
-from dcx_ari.call.dialing import Target, create, dial, new_legs, release
+from dcx_ari.call.dialing import Target, dial, new_legs
 from dcx_ari.call.errors import CallEnded
 from dcx_ari.call.leg import Leg
 from dcx_ari.call.ports import Desk, Held
@@ -221,9 +220,8 @@ async def _offer(sale: Sale, step: Step, planned: list[Attempt], group_attempt: 
 async def _reserve(
     sale: Sale, step: Step, planned: list[Attempt], legs: list[Leg], group_attempt: int | None
 ) -> list[int]:
-    """Take the caps of every attempt, write down what is about to happen and make the channels (nothing goes out to
-    the far end before it is dialled): together, because each waits for somebody else. Returns the indexes of the
-    attempts that got a place; those that lost the race to another call are left out.
+    """Take the caps of every attempt and write down what is about to happen, in one commit: nobody's phone rings
+    before. Returns the indexes of the attempts that got a place; those that lost the race to another call are left out.
     """
     call = sale.call
     attempts = {
@@ -231,13 +229,10 @@ async def _reserve(
     }
     call.note_stage("ringing", attempts=attempts, group_attempt=group_attempt)
     start = asyncio.ensure_future
-    others: list[asyncio.Future[Any]] = [
-        start(create(call, leg, a.target)) for a, leg in zip(planned, legs, strict=True)
-    ]
     reserving = [start(sale.desk.reserve(call, a.number, step, a.buyer, group_attempt)) for a in planned]
-    others.append(start(call.ports.journal.durable()))
-    await asyncio.wait([*reserving, *others])  # all of them, whatever one says: what is taken must be known
-    failed = [error for each in (*reserving, *others) if (error := each.exception()) is not None]
+    written = start(call.ports.journal.durable())
+    await asyncio.wait([*reserving, written])  # all of them, whatever one says: what is taken must be known
+    failed = [error for each in (*reserving, written) if (error := each.exception()) is not None]
     if failed:
         raise failed[0]
     ready = []
@@ -247,7 +242,6 @@ async def _reserve(
         else:
             sale.results.append("reserve_lost")
             call.note("reserve_lost", buyer_id=planned[index].buyer.id, **refused)
-            await release(call, legs[index])
     return ready
 
 

@@ -60,7 +60,7 @@ class Channel:
     spies: str = "none"
     whispers: str = "none"
     progressed: bool = False
-    on_answer: Callable[[], None] | None = None
+    on_answer: Callable[[], object] | None = None
     dial_timer: asyncio.TimerHandle | None = None
     ending: asyncio.TimerHandle | None = None
     timed_out: bool = False
@@ -78,6 +78,9 @@ class Channel:
         return self.state != "Up" and not self.progressed
 
     def to_json(self) -> dict[str, Any]:
+        app_name, app_data = ("AppDial2", "(Outgoing Line)") if self.originated else ("", "")
+        if self.app is not None:
+            app_name, app_data = "Stasis", self.app_data
         shown = {name: self.variables.get(name, "") for name in sorted(self.reported)}
         return {
             "id": self.id,
@@ -91,8 +94,8 @@ class Channel:
                 "context": self.context,
                 "exten": self.exten,
                 "priority": 1,
-                "app_name": "Stasis" if self.app is not None else "",
-                "app_data": self.app_data if self.app is not None else "",
+                "app_name": app_name,
+                "app_data": app_data,
             },
             "creationtime": self.creationtime,
             "language": "en",
@@ -204,7 +207,7 @@ class Channel:
             self.tech_cause = 603
             self.emit("ChannelHangupRequest", cause=self.cause, tech_cause=603)
         elif self.originated and self.tech_cause is not None and not self.timed_out:
-            self.dial_event("BUSY" if self.cause == 17 else "CONGESTION")
+            self.dial_event({17: "BUSY", 34: "CONGESTION"}.get(self.cause, "NOANSWER"))
 
     def hang_up_silently(self) -> None:
         """A snoop ends with what it listens to: no hangup request, no ChannelDestroyed."""

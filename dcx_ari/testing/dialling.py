@@ -135,10 +135,16 @@ def originate(core: Core, ask: Ask) -> dict[str, Any]:
     channel = new_leg(core, ask, ask.id if ask.ids else ask.text("channelId"))
     channel.originated = True
     if caller_id := ask.text("callerId"):
-        channel.connected = _identity(("", ""), "all", caller_id)
+        channel.caller = channel.connected = _identity(("", ""), "all", caller_id)
     if app:
         core.application(app).channels[channel.id] += 1
         args = tuple(ask.text("appArgs").split(",")) if ask.text("appArgs") else ()
-        channel.on_answer = lambda: _enter_or_end(channel, app, args)
-    core.later(core.setup_s, _ring_out, core, channel, ask.number("timeout", 30))
+        # Up is told of before: requests that need the application are refused for a moment after it.
+        channel.on_answer = lambda: core.later(core.setup_s, _enter_or_end, channel, app, args)
+    core.later(core.setup_s, _ring_unless_dropped, core, channel, ask.number("timeout", 30))
     return channel.to_json()
+
+
+def _ring_unless_dropped(core: Core, channel: Channel, timeout_s: float) -> None:
+    if channel.ending is None and not channel.gone:
+        _ring_out(core, channel, timeout_s)

@@ -1,6 +1,6 @@
 """Legs: creating, dialling, how they end."""
 
-from dcx_ari.ari.errors import BadRequest, Conflict, EndpointUnavailable, Gone, NotInStasis
+from dcx_ari.ari.errors import BadRequest, Conflict, EndpointUnavailable, Gone
 from dcx_ari.testing import (
     Answers,
     AnswersThenHangsUp,
@@ -202,44 +202,3 @@ async def every_verb_on_a_channel_that_is_gone_says_so(world: World) -> None:
     ):
         async with refused(Gone):
             await request
-
-
-async def originate_is_in_stasis_only_after_the_answer(world: World) -> None:
-    leg = world.id("leg")
-    endpoint = await world.site.endpoint(Answers(after=0.3))
-    await world.ari.channels.originate(endpoint=endpoint, app=world.app, app_args="x,y", channel_id=leg)
-    async with refused(NotInStasis, status=409):
-        await world.ari.channels.start_moh(leg)
-    started = await world.event("StasisStart", leg)
-    assert started["args"] == ["x", "y"]
-    assert started["channel"]["state"] == "Up"
-    assert world.kinds(leg)[-1] == "StasisStart"
-
-
-async def an_originate_that_fails_has_a_final_dial_event(world: World) -> None:
-    leg = world.id("leg")
-    endpoint = await world.site.endpoint(Busy())
-    await world.ari.channels.originate(endpoint=endpoint, app=world.app, channel_id=leg)
-    ended = await world.event("ChannelDestroyed", leg)
-    assert ended["cause"] == 17
-    assert "StasisStart" not in world.kinds(leg)
-    assert world.kinds(leg) == ["Dial", "ChannelHangupRequest", "Dial BUSY", "ChannelDestroyed"]
-
-
-async def an_originate_that_is_congested(world: World) -> None:
-    leg = world.id("leg")
-    endpoint = await world.site.endpoint(Congestion())
-    await world.ari.channels.originate(endpoint=endpoint, app=world.app, channel_id=leg)
-    ended = await world.event("ChannelDestroyed", leg)
-    assert (ended["cause"], ended["tech_cause"]) == (34, 503)
-    assert world.kinds(leg) == ["Dial", "ChannelHangupRequest", "Dial CONGESTION", "ChannelDestroyed"]
-
-
-async def an_originate_that_times_out(world: World) -> None:
-    leg = world.id("leg")
-    endpoint = await world.site.endpoint(NoAnswer())
-    await world.ari.channels.originate(endpoint=endpoint, app=world.app, channel_id=leg, timeout_s=1)
-    ended = await world.event("ChannelDestroyed", leg)
-    assert (ended["cause"], ended["tech_cause"]) == (19, 480)
-    kinds = world.kinds(leg)
-    assert (kinds[0], sorted(kinds[1:3]), kinds[3:]) == ("Dial", ["Dial RINGING", "Ringing"], ["ChannelDestroyed"])

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.contract import apps, bridges, calls, legs, media, objects, playbacks, recordings
+from tests.contract import apps, bridges, calls, legs, media, objects, originated, playbacks, recordings
 from tests.contract.world import World
 
 Scenario = Callable[[World], Awaitable[None]]
@@ -22,7 +22,7 @@ def _of(module: ModuleType) -> list[Scenario]:
     ]
 
 
-MODULES = (legs, calls, bridges, playbacks, recordings, apps, objects, media)
+MODULES = (legs, originated, calls, bridges, playbacks, recordings, apps, objects, media)
 SCENARIOS: list[Scenario] = [scenario for module in MODULES for scenario in _of(module)]
 
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)

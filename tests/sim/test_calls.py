@@ -268,7 +268,7 @@ async def test_talk_goes_on_while_the_socket_reconnects() -> None:
     async with world(_connect) as w:
         buyer = w.fake.phone(BUYERS[0], Answers(1.0))
         caller = w.call()
-        await caller.until_answered()
+        await caller.hears(BUYERS[0])
         w.fake.drop_connection()
         await _left_alone(w, caller)
         assert caller.talked_with(buyer.call) > 29

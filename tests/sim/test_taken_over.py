@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dcx_ari.ari.resources import Ari
 from dcx_ari.testing.far_end import Answers, AnswersThenHangsUp, Busy, NoAnswer
 from tests.sim.exchange import Exchange, exchange, killed
 
@@ -143,6 +144,42 @@ async def test_ringing_legs_are_dialled_again(tmp_path: Path) -> None:
             assert caller.talked_with(buyer.call) == pytest.approx(5, abs=0.5)
             assert call["status"] == "COMPLETED"
             assert await x.query("SELECT id FROM legs GROUP BY id HAVING count(*) > 1") == []
+
+
+async def test_a_buyer_who_answers_while_nobody_looks_is_hung_up_on_and_rung_again(tmp_path: Path) -> None:
+    async with exchange(tmp_path / "a") as x:
+        buyer = await x.buyer("Acme", Answers(5.5), AnswersThenHangsUp(5.0), concurrency_limit=1, ring_timeout_s=60)
+        caller = x.call()
+        await caller.hears("ringing")
+        await asyncio.sleep(5)
+        async with killed(x):
+            (call,) = await x.over()
+            first, second = buyer.calls
+            assert first.answered_at is not None  # or this tests nothing
+            assert first.ended_at == pytest.approx(first.answered_at, abs=0.1)
+            assert caller.talked_with(first) == 0
+            assert caller.talked_with(second) == pytest.approx(5, abs=0.5)
+            assert call["status"] == "COMPLETED"
+
+
+async def test_a_phone_that_rings_for_a_call_of_which_nothing_is_known_is_silenced(tmp_path: Path) -> None:
+    async with exchange(tmp_path / "a") as x:
+        phones = {owner: x.fake.phone(f"PJSIP/1@{owner}", NoAnswer()) for owner in ("dcx-0", "dcx-1")}
+        for owner in phones:
+            await Ari(x.fake).channels.originate(
+                endpoint=f"PJSIP/1@{owner}",
+                app="dcx-0",
+                channel_id=f"of-{owner}.leg1",
+                timeout_s=300,
+                variables={"DCX": {"value": f"call=of-{owner} role=leg owner={owner}", "report_events": True}},
+            )
+        await asyncio.sleep(1)
+        async with killed(x):
+            await asyncio.sleep(5)
+            assert not phones["dcx-0"].call.in_call
+            assert phones["dcx-1"].call.in_call  # another's
+            phones["dcx-1"].call.hang_up()
+            await x.over()
 
 
 async def test_a_buyer_who_hangs_up_early_after_the_kill_leads_to_the_next(tmp_path: Path) -> None:
