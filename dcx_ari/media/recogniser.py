@@ -85,7 +85,7 @@ class Recognisers:
                 self._idle.append(process)
         except TimeoutError:
             raise ListeningFailed(f"the recogniser took longer than {limit_s:g} s") from None
-        except (OSError, ValueError, KeyError, asyncio.IncompleteReadError) as error:
+        except (OSError, ValueError, KeyError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             raise ListeningFailed(f"the recogniser failed: {error}") from None
         if "error" in answer:
             raise ListeningFailed(str(answer["error"]))
@@ -125,6 +125,5 @@ class _Process:
     async def end(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        await self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        with contextlib.suppress(OSError):  # reads what is left, so that its pipes are closed
+            await self._process.communicate()
