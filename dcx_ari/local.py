@@ -7,13 +7,10 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dcx_ari.access import AsteriskAccess
 from dcx_ari.call.tasks import cancel_and_wait
-from dcx_ari.flows.known import Known
-from dcx_ari.media.recogniser import Vocabulary
-from dcx_ari.media.speech import VOICES, FliteSpeech
-from dcx_ari.messages import speaker
 from dcx_ari.settings import Settings
 from dcx_ari.slots import app_base
 from dcx_asterisk.errors import AsteriskError, CommandFailed
@@ -22,7 +19,10 @@ from dcx_asterisk.instance import Instance
 from dcx_asterisk.keeper import Keeper, kept
 from dcx_asterisk.process import Asterisk
 from dcx_asterisk.render import Secrets, secrets_of
-from dcx_asterisk.tree import Tree
+
+if TYPE_CHECKING:
+    from dcx_ari.flows.known import Known
+    from dcx_asterisk.tree import Tree
 
 SECRETS = "secrets.json"
 _ROTATE_EVERY_S = 300.0
@@ -67,8 +67,14 @@ def access_of(asterisk: Asterisk) -> AsteriskAccess:
         ami_secret=asterisk.ami_secret,
         monitor=Path(asterisk.instance.spool) / "monitor",
         speech=lambda *args: asterisk.tree.command("flite", *args),
-        audible=lambda: audible_in(asterisk.tree),
+        audible=lambda: _audible(asterisk.tree),
     )
+
+
+def _audible(tree: Tree | None) -> Known:
+    from dcx_ari.audible import audible_in  # loads speech engines: a supervisor needs none
+
+    return audible_in(tree)
 
 
 def access_to_foreign(settings: Settings) -> AsteriskAccess:
@@ -95,33 +101,8 @@ def access_to_foreign(settings: Settings) -> AsteriskAccess:
         ami_secret=ami_secret,
         monitor=instance.spool / "monitor",
         speech=lambda *args: tree.command("flite", *args) if tree is not None else ("flite", *args),
-        audible=audible,
+        audible=lambda: _audible(tree),
     )
-
-
-def audible() -> Known:
-    """What callers can be made to hear with the Asterisk of this machine; nothing is known where none was fetched."""
-    tree = present("engine")
-    return Known(hears=Vocabulary()) if tree is None else audible_in(tree)
-
-
-def audible_in(tree: Tree) -> Known:
-    """What callers can be made to hear with an Asterisk of this tree."""
-    try:
-        tree.program("flite")
-        speech = ""
-    except AsteriskError as error:
-        speech = str(error)
-    sounds = tree.path("usr/share/asterisk/sounds/en")
-    names = (path.relative_to(sounds).with_suffix("").as_posix() for path in sounds.rglob("*.*"))
-    return Known(speech=speech, voices=VOICES, sounds=frozenset(names), hears=Vocabulary())
-
-
-async def spoken(settings: Settings, text: str, voice: str) -> Path:
-    """The file of a text that is spoken on this machine. Raises Invalid where it cannot be."""
-    tree = present("engine")
-    command = (lambda *args: tree.command("flite", *args)) if tree is not None else (lambda *args: ("flite", *args))
-    return await speaker(FliteSpeech(command, settings.home / "speech"))(text, voice)
 
 
 @asynccontextmanager

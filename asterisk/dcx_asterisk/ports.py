@@ -22,11 +22,13 @@ def check_ports(instance: Instance) -> None:
         ("DCX_RTP_PORTS", instance.sip_bind, instance.rtp_ports[0], datagram),
     )
     for variable, host, port, kind in wanted:
-        _check(variable, host, port, kind)
+        check_port(variable, host, port, kind)
 
 
-def _check(variable: str, host: str, port: int, kind: socket.SocketKind) -> None:
-    with socket.socket(socket.AF_INET, kind) as probe:
+def check_port(variable: str, host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> None:
+    """Raise PortTaken, which names `variable`, where nobody could listen on the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
         if kind == socket.SOCK_STREAM:  # as Asterisk does: connections of a predecessor in TIME_WAIT do not count
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -64,8 +66,8 @@ def free_ports(count: int, host: str = "127.0.0.1", spacing: int = 1, within: It
 
 def _free(host: str, port: int) -> bool:
     try:
-        _check("", host, port, socket.SOCK_STREAM)
-        _check("", host, port, socket.SOCK_DGRAM)
+        check_port("", host, port, socket.SOCK_STREAM)
+        check_port("", host, port, socket.SOCK_DGRAM)
     except PortTaken:
         return False
     return True

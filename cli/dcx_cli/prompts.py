@@ -46,7 +46,7 @@ def say(
     json: Json = False,
 ) -> None:
     """Make a prompt from text; one of the same name is replaced."""
-    from dcx_ari.local import spoken  # loads the engine: not for the other commands of this group
+    from dcx_ari.audible import spoken  # loads the engine: not for the other commands of this group
 
     prompts.check_name(name)
     settings = settings_of(ctx)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dcx_ari.settings import MOST_WORKERS, Settings
-from dcx_cli.work import settings_of
+from dcx_cli.given import settings_of
 
 WORKERS = typer.Option("--workers", min=1, max=MOST_WORKERS, help="Worker processes (DCX_WORKERS, 1).")
 

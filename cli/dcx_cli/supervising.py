@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import signal
-import socket
 import sys
 from collections.abc import Mapping
 
 import typer
 
 from dcx_ari.notify import READY, STOPPING, notify
-from dcx_ari.settings import Settings, SettingsError
+from dcx_ari.settings import Settings
 from dcx_ari.slots import slot_names
 from dcx_ari.supervisor import Supervisor, WorkerFailed
+from dcx_asterisk.ports import check_port
 from dcx_cli.logs import set_up_logging
 
 LOCK = "dcx"
@@ -24,7 +23,8 @@ LOCK = "dcx"
 async def supervise(settings: Settings, environment: Mapping[str, str]) -> int:
     """The exit status. `environment` is what workers get besides ours. Says `ready` once all of them take calls."""
     set_up_logging(settings)
-    _check_api_port(settings)
+    # Workers wait for the port, because another of them may have it; a stranger would be waited for in vain.
+    check_port("DCX_API_PORT", settings.api_host, settings.api_port)
     command = [sys.executable, "-m", "dcx_cli.main", "--home", str(settings.home), "run", "--worker"]
     told = {"DCX_WORKERS": str(settings.workers), **environment}
     supervisor = Supervisor(slot_names(settings.app_name, settings.workers), lambda _: command, told)
@@ -48,19 +48,3 @@ def _say_ready(settings: Settings) -> None:
     )
     sys.stdout.flush()
     notify(READY)
-
-
-def _check_api_port(settings: Settings) -> None:
-    """Workers wait for the port, because another of them may have it; a stranger would be waited for in vain."""
-    family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.api_host, settings.api_port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                return  # the engine says it better
-            raise SettingsError(
-                f"DCX_API_PORT: cannot listen on {settings.api_host}:{settings.api_port}: {error.strerror}. "
-                "Stop the other program, or set DCX_API_PORT to a free port."
-            ) from None

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from dcx_ari.settings import Settings
+from dcx_cli.given import settings_of
 from dcx_cli.run import WORKERS
-from dcx_cli.work import settings_of
 
 
 def command(ctx: typer.Context, workers: Annotated[int | None, WORKERS] = None) -> None:

@@ -7,24 +7,17 @@ import os
 import pwd
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
 
 from dcx_ari.services.audit import Actor
-from dcx_ari.settings import Settings, read_settings
 from dcx_ari.store.db import Database, Session, open_database
 from dcx_ari.store.migrate import migrate
+from dcx_cli.given import settings_of as settings_of
 
 T = TypeVar("T")
-
-
-def settings_of(ctx: typer.Context) -> Settings:
-    """Settings from the command line and the environment. Raises SettingsError."""
-    home = ctx.find_root().obj
-    return read_settings(home=Path(home) if home is not None else None)
 
 
 def run(ctx: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
@@ -44,7 +37,7 @@ def run(ctx: typer.Context, work: Callable[[Database], Awaitable[T]]) -> T:
 
 
 def _audible() -> object:
-    from dcx_ari.local import audible  # loads the engine: only where a flow is checked against it
+    from dcx_ari.audible import audible  # loads the engine: only where a flow is checked against it
 
     return audible()
 

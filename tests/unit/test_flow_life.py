@@ -204,7 +204,7 @@ def test_what_callers_would_not_hear_is_refused_by_the_commands(
     tmp_path: Path, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DCX_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("dcx_ari.local.audible", lambda: hears(problem))
+    monkeypatch.setattr("dcx_ari.audible.audible", lambda: hears(problem))
     document = tmp_path / "flow.json"
     document.write_text(json.dumps({"start": "end", "nodes": {"end": {"type": "hangup", **UNHEARD[problem]}}}))
 
