@@ -18,6 +18,7 @@ from dcx_ari.settings import Settings
 from dcx_ari.store import deliveries, leases
 from dcx_ari.store.db import Database
 from dcx_ari.store.ledger import Ledger
+from dcx_ari.unfinished import Finisher, finish_recordings
 
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
@@ -35,6 +36,7 @@ class Parts:
     snapshot: Callable[[], Snapshot]
     now_ms: Callable[[], int]
     transcriber: Transcriber | None = None
+    recorder: Finisher | None = None
 
 
 def jobs_of(parts: Parts) -> list[Job]:
@@ -65,6 +67,7 @@ def jobs_of(parts: Parts) -> list[Job]:
         Job("usage snapshots", partial(usage_snapshots.take_due, parts.database)),
         Job("callers kept out", forget_callers),
         Job("callback reminders", partial(remind_job, parts.database)),
+        Job("unfinished recordings", partial(finish_recordings, parts.database, parts.recorder)),
         Job("transcription", partial(transcribe_job, parts.database, parts.settings.home, parts.transcriber)),
         Job("retention", partial(retention_job, parts.database, parts.settings.home)),
         Job("scheduled reports", partial(scheduled_reports.run_due, parts.database, zone_of(parts.settings.timezone))),

@@ -65,6 +65,7 @@ class StereoRecorder:
         self._scratch = scratch
         self._home = home
         self._active: dict[str, _Active] = {}
+        self._finishing: set[str] = set()
         self._spawner = Spawner()
 
     async def start(self, call_id: str, recording_id: str, channel_id: str, at_ms: int) -> None:
@@ -105,22 +106,30 @@ class StereoRecorder:
             # Usual when the caller hung up: the channel has gone, and its monitor with it.
             log.debug("stop of %s: %s", recording_id, error)
         self._journal.recording(active.call_id, recording_id, state="processing", ended_at=at_ms)
-        self._spawner.spawn(self._finish(active, recording_id), f"recording {recording_id}")
+        self.finish(active.call_id, recording_id)
+
+    def finish(self, call_id: str, recording_id: str) -> None:
+        """Make the file of a recording that is over. Also for one of a process that did not come to it."""
+        if recording_id not in self._finishing:
+            self._finishing.add(recording_id)
+            self._spawner.spawn(self._finish(call_id, recording_id), f"recording {recording_id}")
 
     async def drain(self, grace_s: float) -> None:
         await self._spawner.finish(grace_s)
 
-    async def _finish(self, active: _Active, recording_id: str) -> None:
+    async def _finish(self, call_id: str, recording_id: str) -> None:
         receive, transmit = self._parts(recording_id)
         relative = recording_path(recording_id)
         try:
             made = await self._make(receive, transmit, self._home / relative)
         except (OSError, EOFError, wave.Error) as error:
-            log.error("recording %s failed: %s", recording_id, error, extra={"call": active.call_id})
-            self._journal.recording(active.call_id, recording_id, state="failed", error=str(error))
+            log.error("recording %s failed: %s", recording_id, error, extra={"call": call_id})
+            self._journal.recording(call_id, recording_id, state="failed", error=str(error))
             return
+        finally:
+            self._finishing.discard(recording_id)
         self._journal.recording(
-            active.call_id,
+            call_id,
             recording_id,
             state="ready",
             path=str(relative),
@@ -133,6 +142,8 @@ class StereoRecorder:
 
     async def _make(self, receive: Path, transmit: Path, target: Path) -> Made:
         """Asterisk completes the files of a channel that hung up a moment after it says so."""
+        if (made := await asyncio.to_thread(_made_before, receive, transmit, target)) is not None:
+            return made
         for wait_s in _INCOMPLETE_WAITS_S:
             try:
                 return await asyncio.to_thread(make_stereo, receive, transmit, target)
@@ -164,16 +175,28 @@ def make_stereo(left: Path, right: Path, target: Path) -> Made:
             for path, side in ((left, lefts), (right, rights)):
                 if path.stat().st_size > _HEADER_BYTES + 2 * side.getnframes() + 1:
                     raise EOFError(f"{path.name}: its header does not know of all of its sound yet")
-            frames = _interleave(lefts, rights, part)
-            rate = lefts.getframerate()
+            _interleave(lefts, rights, part)
         with part.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
-        size = part.stat().st_size
+        made = describe(part)
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
-    return Made(size_bytes=size, duration_ms=frames * 1000 // rate, sha256=digest)
+    return made
+
+
+def _made_before(receive: Path, transmit: Path, target: Path) -> Made | None:
+    """What somebody made who was killed before his row was written: the sides go last."""
+    return describe(target) if target.exists() and not (receive.exists() and transmit.exists()) else None
+
+
+def describe(path: Path) -> Made:
+    """A WAV file's figures. Raises OSError, `wave.Error`."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with wave.open(str(path)) as sound:
+        duration_ms = sound.getnframes() * 1000 // sound.getframerate()
+    return Made(size_bytes=path.stat().st_size, duration_ms=duration_ms, sha256=digest)
 
 
 def mend(path: Path) -> None:
@@ -188,13 +211,12 @@ def mend(path: Path) -> None:
             file.write((size - _HEADER_BYTES).to_bytes(4, "little"))
 
 
-def _interleave(lefts: wave.Wave_read, rights: wave.Wave_read, part: Path) -> int:
+def _interleave(lefts: wave.Wave_read, rights: wave.Wave_read, part: Path) -> None:
     for side in (lefts, rights):
         if side.getsampwidth() != 2 or side.getnchannels() != 1:
             raise wave.Error("expected 16-bit mono")
     if lefts.getframerate() != rights.getframerate():
         raise wave.Error("the two sides differ in sample rate")
-    frames = 0
     with wave.open(str(part), "wb") as stereo:
         stereo.setnchannels(2)
         stereo.setsampwidth(2)
@@ -203,14 +225,13 @@ def _interleave(lefts: wave.Wave_read, rights: wave.Wave_read, part: Path) -> in
             left, right = _samples(lefts.readframes(_FRAMES)), _samples(rights.readframes(_FRAMES))
             length = max(len(left), len(right))
             if length == 0:
-                return frames
+                return
             both = array.array("h", bytes(4 * length))
             both[0 : 2 * len(left) : 2] = left
             both[1 : 2 * len(right) : 2] = right
             if sys.byteorder == "big":
                 both.byteswap()
             stereo.writeframesraw(both.tobytes())
-            frames += length
 
 
 def _samples(raw: bytes) -> array.array[int]:

@@ -12,7 +12,7 @@ import pytest
 
 from dcx_ari.ari.errors import Gone
 from dcx_ari.call.ports import Journal
-from dcx_ari.media.recording import StereoRecorder, make_stereo, recording_path
+from dcx_ari.media.recording import Monitor, StereoRecorder, make_stereo, recording_path
 
 pytestmark = pytest.mark.unit
 
@@ -82,3 +82,28 @@ async def test_files_of_an_asterisk_that_died_are_mended(tmp_path: Path) -> None
     await recorder.stop("c.rec1", 1000)
     await recorder.drain(10)
     assert (rows.fields["state"], rows.fields["duration_ms"]) == ("ready", 1000)
+
+
+@pytest.mark.parametrize("left", [("rx", "tx"), ("tx",), ()])
+async def test_a_recording_is_finished_by_another_process(tmp_path: Path, left: tuple[str, ...]) -> None:
+    """The first one was killed before it began, before the second side was removed, or before the row was written."""
+
+    class Rows:
+        fields: ClassVar[dict[str, object]] = {}
+
+        def recording(self, call_id: str, recording_id: str, **fields: object) -> None:
+            self.fields.update(fields)
+
+    sides = {side: _mono(tmp_path / f"c.rec1-{side}.wav", [7] * 4000) for side in ("rx", "tx")}
+    if len(left) < 2:
+        make_stereo(sides["rx"], sides["tx"], tmp_path / recording_path("c.rec1"))
+    for side in set(sides) - set(left):
+        sides[side].unlink()
+    rows, target = Rows(), tmp_path / recording_path("c.rec1")
+    recorder = StereoRecorder(cast("Monitor", None), cast("Journal", rows), tmp_path, tmp_path)
+    recorder.finish("c", "c.rec1")
+    recorder.finish("c", "c.rec1")  # asked again while it works
+    await recorder.drain(10)
+    assert (rows.fields["state"], rows.fields["duration_ms"]) == ("ready", 500)
+    assert rows.fields["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
+    assert not any(path.exists() for path in sides.values())
