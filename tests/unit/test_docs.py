@@ -33,7 +33,7 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("asterisk/*.md")])
 PAGES = [ROOT / "README.md", *(path for path in DOCS if path.parent.name == "docs" and path.name != "design.md")]
-SERVING = {"up", "run", "demo", "doctor", "live", "test-call"}
+SERVING = {"up", "run", "demo", "doctor", "live", "test-call", "workers", "drain"}
 """Commands that need more than a database: they are parsed, and not run (but for `test-call --dry-run`)."""
 _FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 
