@@ -163,7 +163,7 @@ class Engine:
         self._now_ms = clock
         self.live = LiveCalls(self.exchange.calls, self.desk.snapshot, MemoryBus(), clock)
         self.journal.watch = self.live.touched
-        parts = Parts(settings, database, ledger, self.desk.snapshot, clock, transcriber)
+        parts = Parts(settings, database, ledger, self.desk.snapshot, clock, transcriber, self.recorder)
         deliverer = Deliverer(
             database,
             Targets(networks(settings.webhook_allow)),
