@@ -14,6 +14,7 @@ from dcx_ari.media.recogniser import Recognisers, deaf
 
 RATE = 8000
 _FRAME_S = 0.02
+_WINDOW_S, _RATIO = 0.24, 0.75
 _BYTES_A_SECOND = 2 * RATE
 _LONGEST_S = 5.0  # longer is talk, or noise: no choice of a menu
 _SHORTEST_S = 0.2
@@ -25,14 +26,16 @@ OpenMedia = Callable[[str], AbstractAsyncContextManager[AsyncIterator[bytes]]]
 class Utterances:
     """Cuts a stream of sound into what is said; `take` tells `listener` when somebody begins to speak.
 
-    By pocketsphinx's endpointer, whose voice activity detection is WebRTC's: an utterance begins and ends when nine
-    tenths of 0.3 s are speech, and are not.
+    By pocketsphinx's endpointer, whose voice activity detection is WebRTC's: an utterance begins and ends when three
+    quarters of a quarter second are speech, and are not. The strictest kind: others take a noisy line for one long word.
     """
 
     def __init__(self, listener: Listener) -> None:
         from pocketsphinx import Endpointer, Vad  # an extra of the package: missing is told before
 
-        self._endpointer = Endpointer(sample_rate=RATE, frame_length=_FRAME_S, vad_mode=Vad.MEDIUM_STRICT)
+        self._endpointer = Endpointer(
+            sample_rate=RATE, frame_length=_FRAME_S, window=_WINDOW_S, ratio=_RATIO, vad_mode=Vad.STRICT
+        )
         self._listener = listener
         self._left = bytearray()
         self._said = bytearray()
