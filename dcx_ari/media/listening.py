@@ -27,7 +27,8 @@ class Utterances:
     """Cuts a stream of sound into what is said; `take` tells `listener` when somebody begins to speak.
 
     By pocketsphinx's endpointer, whose voice activity detection is WebRTC's: an utterance begins and ends when three
-    quarters of a quarter second are speech, and are not. The strictest kind: others take a noisy line for one long word.
+    quarters of a quarter second are speech, and are not. The strictest kind: others take a noisy line for one long
+    word.
     """
 
     def __init__(self, listener: Listener) -> None:

@@ -76,6 +76,44 @@ def test_what_is_missing_is_a_timeout_and_a_refusal_goes_to_the_announcement() -
     assert tried("", "", "1").said.count("Press 1 or 2.") == 2
 
 
+SPOKEN = """\
+start: main
+nodes:
+  main:
+    type: menu
+    say: Say sales or support, or press 1 or 2.
+    invalid_say: What?
+    speech: true
+    choices: {"1": {next: bye, label: Sales}, "2": {next: other, words: [support, technical help]}}
+    on: {any: other}
+  other: {type: menu, say: Press 1., choices: {"1": bye}, on: {any: bye}, tries: 1}
+  bye: {type: hangup}
+"""
+
+
+@pytest.mark.parametrize(
+    ("digits", "path"),
+    [
+        (("say: sales",), "main:1 bye:end"),
+        (("say:  Technical HELP!",), "main:2 other:any bye:end"),
+        (("say: pizza", "1"), "main:1 bye:end"),
+        (("", "say: sales"), "main:1 bye:end"),
+        (("say: pizza", "say: ???", "say: pasta", "1"), "main:any other:1 bye:end"),
+        (("2", "say: one"), "main:2 other:any bye:end"),  # nobody listens there
+    ],
+)
+def test_what_is_said_in_menus(digits: tuple[str, ...], path: str) -> None:
+    found = try_flow(Plan(parse(SPOKEN), NUMBER, build(TABLES, version=1), MONDAY, digits=digits))
+    assert found.path == path
+    told = [step.text for step in found.steps if step.kind == "waits"]
+    assert told == [
+        f"the caller says {each[4:].strip()}" if each.startswith("say:") else f"the caller presses {each}"
+        for each in digits
+        if each
+    ]
+    assert ("What?" in found.said) == ("say: pizza" in digits)
+
+
 def test_nobody_answers_and_the_caller_gives_up() -> None:
     found = tried("1", buyers={"Acme": "no_answer", "Beta": "rejects"})
     assert (found.buyer, found.failure_reason) == (None, "all_no_answer")
