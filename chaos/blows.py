@@ -35,6 +35,7 @@ WEIGHTS = {
 FREEZE = "asterisk-freeze"
 _HEALED_S = 90.0
 _LOOK_S = 0.1
+_NOTICED_S = 0.3  # so that nobody takes what is about to break for healthy
 _UNHEALED = "was not healed"
 
 
@@ -113,13 +114,13 @@ class Striker:
     # -- workers --------------------------------------------------------------------------------------------
 
     async def _kill_worker(self, blow: Blow) -> None:
-        self._signal(blow, self._worker(blow), signal.SIGKILL)
+        await self._kill(blow, self._worker(blow))
 
     async def _stop_worker(self, blow: Blow) -> None:
         await self._pause(blow, self._worker(blow), 0.3, 6.0)
 
     async def _kill_api(self, blow: Blow) -> None:
-        self._signal(blow, self._system.api_holder(), signal.SIGKILL)
+        await self._kill(blow, self._system.api_holder())
 
     async def _stop_api(self, blow: Blow) -> None:
         await self._pause(blow, self._system.api_holder(), 0.3, 6.0)
@@ -132,7 +133,7 @@ class Striker:
     async def _kill_supervisor(self, blow: Blow) -> None:
         blow.target = "dcx up"
         self._system.kill_supervisor()
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_NOTICED_S)
 
     def _worker(self, blow: Blow) -> int | None:
         workers = self._system.workers()
@@ -166,8 +167,7 @@ class Striker:
     # -- Asterisk -------------------------------------------------------------------------------------------
 
     async def _kill_asterisk(self, blow: Blow) -> None:
-        self._signal(blow, self._system.asterisk, signal.SIGKILL)
-        await asyncio.sleep(3 * _LOOK_S)  # so that nobody takes the connection that breaks for a healthy one
+        await self._kill(blow, self._system.asterisk)
 
     async def _stop_asterisk(self, blow: Blow) -> None:
         await self._pause(blow, self._system.asterisk, 0.3, 4.0)
@@ -182,6 +182,10 @@ class Striker:
             await asyncio.sleep(_LOOK_S)
 
     # -- how ------------------------------------------------------------------------------------------------
+
+    async def _kill(self, blow: Blow, pid: int | None) -> None:
+        self._signal(blow, pid, signal.SIGKILL)
+        await asyncio.sleep(_NOTICED_S)
 
     def _signal(self, blow: Blow, pid: int | None, number: int) -> None:
         blow.target = f"{blow.target} process {pid}".strip()

@@ -5,7 +5,8 @@ What is excused, and by what, is said here and nowhere else:
 - an Asterisk that ends takes its calls with it: they lose their sound and their end, never their row or their money;
 - while an Asterisk or the database is away (and `SETTLE_S` after), a call that has not begun to talk may fail;
 - while an Asterisk stands still, nobody hears anything;
-- a caller who leaves before anybody answered may have no row if nobody was there to write it.
+- a caller who leaves before anybody answered may have no row if nobody was there to write it;
+- a talk that ended while the engine was away is billed until the engine's last sign of life, not to its end.
 """
 
 from __future__ import annotations
@@ -191,7 +192,10 @@ class _Judge:
         for row in self._rows[talk.call.n][:1]:
             if row.revenue_cents not in (0, PRICE_CENTS):
                 yield f"earned {row.revenue_cents} cents, the price is {PRICE_CENTS}"
-            sold = talk.seconds >= SOLD_S + TAIL_S and not self._lost_asterisk(talk)
+            unseen = self._blown(_NOBODY_WRITES, talk.ended, talk.ended, SETTLE_S)
+            sold = talk.seconds >= SOLD_S + TAIL_S and not unseen
+            if row.talk_ms < 0:
+                yield f"its row {row.id} says it talked {row.talk_ms} ms"
             if sold and row.revenue_cents == 0:
                 yield f"talked {talk.seconds:.1f} s, and its row says {row.talk_ms} ms and no money"
 

@@ -43,6 +43,7 @@ class System:
     settings: Settings = field(init=False)
     _process: asyncio.subprocess.Process | None = None
     _struck: bool = False
+    _stopping: bool = False
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -90,8 +91,8 @@ class System:
     # -- running --------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Start it, and start it again whenever it ends; for ever."""
-        while True:
+        """Start it, and start it again whenever it ends, until `stop`."""
+        while not self._stopping:
             await self._once()
             await asyncio.sleep(_AGAIN_S)
 
@@ -126,9 +127,9 @@ class System:
 
     async def stop(self) -> int:
         """End it in good order: its exit status. Raises TimeoutError."""
+        self._stopping = self._struck = True
         if self._process is None:
             return 0
-        self._struck = True
         with suppress(ProcessLookupError):
             self._process.terminate()
         async with asyncio.timeout(_END_S):

@@ -81,6 +81,8 @@ def revive(
         leg_of.answered_at = leg_of.answered_at or leg_of.dialled_at or saved.started_at
         leg_of.accepted_at = leg_of.accepted_at or leg_of.answered_at
         leg_of.bridged_at = leg_of.bridged_at or (began if isinstance(began, int) else leg_of.answered_at)
+        if leg_of.ended_at is not None:  # the bridge may be younger than the last sign of life
+            leg_of.ended_at = max(leg_of.ended_at, leg_of.bridged_at)
         if isinstance(verdict, Talk):
             leg_of.bridge_id = verdict.bridge
         call.recording_id = saved.stage_data.get("recording")

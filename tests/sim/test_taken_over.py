@@ -101,6 +101,17 @@ async def test_the_buyer_hung_up_while_nobody_looked(tmp_path: Path) -> None:
             assert len(await x.results()) == 1
 
 
+async def test_a_talk_that_began_after_the_last_sign_of_life_is_no_less_than_nothing(tmp_path: Path) -> None:
+    async with exchange(tmp_path / "a") as x:
+        await x.buyer("Acme", AnswersThenHangsUp(2.0))
+        x.call()
+        await stage(x, "talking")
+        async with killed(x, gap_s=30):
+            (call,) = await x.over()
+            assert (call["status"], call["ended_by"]) == ("COMPLETED", "buyer")
+            assert 0 <= call["talk_ms"] <= 1000
+
+
 async def test_a_caller_in_a_menu_gets_it_again(tmp_path: Path) -> None:
     document = {
         "start": "menu",
