@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -52,6 +52,7 @@ class Ears:
     fails: str = ""
     asked: list[dict[str, Sequence[str]]] = field(default_factory=list)
     over: int = 0
+    then: Callable[[], None] | None = None  # in the same instant
 
     async def listen(self, connection: str, choices: Mapping[str, Sequence[str]], listener: Listener) -> None:
         self.asked.append(dict(choices))
@@ -72,6 +73,8 @@ class Ears:
                     words = piece.decode()
                     choice = next((each for each, known in choices.items() if words in known), None)
                     listener.heard(None if words == "(a door)" else Heard(choice, words))
+                    if self.then is not None:
+                        self.then()
         finally:
             self.over += 1
 
@@ -115,6 +118,16 @@ async def test_a_digit_and_a_word_whichever_comes_first(takes_s: float, path: st
         call = await ended(f)
         assert call.path == path
         assert len(f.said("said")) == (takes_s < 1)
+
+
+async def test_a_digit_and_a_word_in_the_same_instant_are_the_digit() -> None:
+    async with flowing(MENU) as f:
+        ears = listening(f)
+        caller = f.call()
+        ears.then = lambda: caller.digit("2")
+        caller.at(PROMPT_S + 1, caller.say, "sales")
+        call = await ended(f)
+        assert (call.path, call.tags["digits"]) == ("main:2 support:end", "2")
 
 
 async def test_a_digit_in_the_middle_of_a_word_wins_at_once() -> None:
