@@ -30,7 +30,7 @@ def of(home: Path) -> Settings:
 
 
 def holder(home: Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen(  # noqa: S603 — ourselves
+    process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
@@ -41,9 +41,9 @@ def holder(home: Path) -> subprocess.Popen[str]:
 def test_one_process_at_a_time_however_the_last_one_ended(tmp_path: Path) -> None:
     process = holder(tmp_path)
     with process:
-        with pytest.raises(SettingsError, match=rf"DCX_HOME: .* in use: dcx-0 runs as process {process.pid}\."):
-            with only_process(of(tmp_path), wait_s=0):
-                pytest.fail("two have it")
+        in_use = rf"DCX_HOME: .* in use: dcx-0 runs as process {process.pid}\."
+        with pytest.raises(SettingsError, match=in_use), only_process(of(tmp_path), wait_s=0):
+            pytest.fail("two have it")
         assert pid_of(tmp_path, "dcx-0") == process.pid
         with if_dead(tmp_path, "dcx-0") as dead:
             assert not dead
