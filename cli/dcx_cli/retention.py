@@ -1,4 +1,4 @@
-"""`dcx retention`: how long recordings are kept."""
+"""`dcx retention`: how long recordings and voicemails are kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dcx_cli.main import new_app
 from dcx_cli.options import Json
 from dcx_cli.work import reading, run, settings_of, writing
 
-app = new_app("Retention: how long recordings are kept.")
+app = new_app("Retention: how long recordings and voicemails are kept.")
 Key = Annotated[str, typer.Argument(help="Id of the rule.", show_default=False)]
 Except = Annotated[
     list[str] | None,
@@ -44,7 +44,7 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
     elif found:
         show.table([_line(row) for row in found], _LIST)
     else:
-        show.note("No rules: every recording is kept. Make one: dcx retention add 90 --except converted=365")
+        show.note("No rules: everything is kept. Make one: dcx retention add 90 --except converted=365")
 
 
 @app.command()
@@ -105,7 +105,8 @@ def run_(
         show.as_json(report.as_json())
     else:
         if report.due:
-            show.table(report.due, ("recording_id", "ended_at", "kept_until", "reason", "size_bytes"))
+            lines = [{**each, "id": each["recording_id"] or each["voicemail_id"]} for each in report.due]
+            show.table(lines, ("id", "ended_at", "kept_until", "reason", "size_bytes"))
         what = f"{report.due_count} would be deleted" if dry_run else f"{report.deleted} deleted"
         show.note(f"{what} ({report.bytes / 1e6:,.1f} MB); {report.held} on legal hold")
     for error in report.errors:

@@ -13,11 +13,13 @@ import typer
 from dcx_ari.clock import now_ms
 from dcx_ari.services import voicemails
 from dcx_ari.services.listing import Page, Query
+from dcx_ari.services.voicemail_deletion import delete_voicemail
 from dcx_ari.services.voicemail_list import list_voicemails
+from dcx_ari.store.db import Database
 from dcx_cli import show
 from dcx_cli.main import new_app
 from dcx_cli.options import Json
-from dcx_cli.work import reading, settings_of, writing
+from dcx_cli.work import reading, run, settings_of, writing
 
 app = new_app("Voicemail: messages that callers left.")
 Key = Annotated[str, typer.Argument(help="Id of the voicemail, or of its call.", show_default=False)]
@@ -108,6 +110,23 @@ def done(
     """It is dealt with."""
     made = writing(ctx, lambda session: voicemails.mark_done(session, key, now_ms(), notes))
     _tell(made, f"Done: voicemail {made['id']}", json=json)
+
+
+@app.command()
+def rm(
+    ctx: typer.Context,
+    key: Key,
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit log.", show_default=False)] = "",
+    json: Json = False,
+) -> None:
+    """Delete one: its audio, its text and its row."""
+    home = settings_of(ctx).home
+
+    async def work(database: Database) -> dict[str, Any]:
+        return await delete_voicemail(database, home, key, reason, now_ms())
+
+    made = run(ctx, work)
+    _tell(made, f"Deleted voicemail {made['id']}", json=json)
 
 
 @app.command("schedule-callback")

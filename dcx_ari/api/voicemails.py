@@ -23,6 +23,7 @@ from dcx_ari.services.audit import Actor
 from dcx_ari.services.errors import NotFound, UnknownKey
 from dcx_ari.services.recording_links import LINK_S, Link, read_link, secret_of, sign
 from dcx_ari.services.times import rfc3339
+from dcx_ari.services.voicemail_deletion import delete_voicemail
 from dcx_ari.services.voicemail_list import FILTERS, list_voicemails
 
 Priority = Literal["low", "normal", "high", "urgent"]
@@ -58,6 +59,10 @@ class Done(Body):
     notes: Annotated[str, Meta(max_length=10_000, description="To be added to the notes")] = ""
 
 
+class Removal(Body):
+    reason: Annotated[str, Meta(max_length=255, description="Kept in the audit log")] = ""
+
+
 class Back(Body):
     due_at: Annotated[str, Meta(description="RFC 3339, or a time on the company's clock such as 2026-01-31T09:00")]
     priority: Priority | UnsetType = UNSET
@@ -84,6 +89,15 @@ def add_routes(app: web.Application) -> None:
             ),
             see(path=one, handler=_show, summary="Show a voicemail", answer=VOICEMAIL, refuses=(409,)),
             edit(path=one, handler=_change, summary="Change state, priority, person or note", body=Change),
+            edit(
+                method="DELETE",
+                path=one,
+                handler=_delete,
+                summary="Delete it: audio, text and row; answers with what it was",
+                permission="settings.manage",
+                body=Removal,
+                body_required=False,
+            ),
             edit(path=f"{one}/assign", handler=_assign, summary="Give it to somebody", body=To),
             edit(path=f"{one}/heard", handler=_heard, summary="Somebody listened"),
             edit(path=f"{one}/done", handler=_done, summary="It is dealt with", body=Done, body_required=False),
@@ -136,6 +150,12 @@ async def _change(request: web.Request) -> web.Response:
     body = given(await body_as(request, Change))
     async with writing(request) as session:
         return answer(await voicemails.change_voicemail(session, _key(request), body, now_ms()))
+
+
+async def _delete(request: web.Request) -> web.Response:
+    body = await body_as(request, Removal, optional=True)
+    made = await delete_voicemail(context(request).database, _home(request), _key(request), body.reason, now_ms())
+    return answer(made)
 
 
 async def _assign(request: web.Request) -> web.Response:

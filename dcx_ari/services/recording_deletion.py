@@ -71,8 +71,13 @@ async def finish(database: Database, home: Path, ids: Sequence[str], now: int) -
 
 
 def _unlink(home: Path, row: Recording) -> None:
-    if row.path is None:
+    unlink_below(home, FOLDER, row.path)
+
+
+def unlink_below(home: Path, folder: str, path: str | None) -> None:
+    """Delete a file that lies below a folder of the home; whatever lies elsewhere is left alone. Raises OSError."""
+    if path is None:
         return
-    path = (home / row.path).resolve()
-    if path.is_relative_to((home / FOLDER).resolve()):
-        path.unlink(missing_ok=True)
+    file = (home / path).resolve()
+    if file.is_relative_to((home / folder).resolve()):
+        file.unlink(missing_ok=True)

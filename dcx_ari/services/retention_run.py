@@ -12,14 +12,16 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from dcx_ari.decide import retention as decided
-from dcx_ari.services import recording_deletion
+from dcx_ari.services import recording_deletion, voicemail_deletion
 from dcx_ari.services.errors import Conflict
 from dcx_ari.services.render import plain
 from dcx_ari.store import models as m
 from dcx_ari.store.db import Database
 from dcx_ari.store.models.calls import Call, Recording
 from dcx_ari.store.models.retention import RetentionRule
+from dcx_ari.store.models.voicemails import Voicemail
 
+Kind = type[Recording] | type[Voicemail]
 _PART = 500
 _EVERY_MS = 3_600_000
 _AGAIN_MS = 600_000
@@ -27,7 +29,7 @@ _AGAIN_MS = 600_000
 
 @dataclass(slots=True)
 class Report:
-    """What a run did, or would do. `due` names recordings whose time is up, `due_count` counts them."""
+    """What a run did, or would do. `due` names recordings and voicemails whose time is up, `due_count` counts them."""
 
     dry_run: bool
     looked_at: int = 0
@@ -45,7 +47,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    recording: Recording
+    audio: Recording | Voicemail
     call: Call
     labels: frozenset[str]
     held: bool
@@ -58,16 +60,17 @@ async def run(database: Database, home: Path, now: int, *, dry_run: bool = False
     """
     report = Report(dry_run)
     if not dry_run:
-        await _go_on(database, home, now, report)
+        await _go_on(_Work(database, home, now, report))
     async with database.read() as session:
         rules = [_rule(row) for row in (await session.exec(select(RetentionRule))).all()]
     for rule in rules:
         if rule.days is None:
             continue
-        async for part in _candidates(database, rule, rules, now):
-            due = _judge(part, rule, now, report, shown)
-            if not dry_run:
-                await _delete(database, home, due, now, report)
+        for kind in (Recording, Voicemail):
+            async for part in _candidates(database, kind, rule, rules, now):
+                due = _judge(part, rule, now, report, shown)
+                if not dry_run:
+                    await _delete(_Work(database, home, now, report), kind, due)
     return report
 
 
@@ -82,36 +85,31 @@ def _rule(row: RetentionRule) -> decided.Rule:
 
 
 async def _candidates(
-    database: Database, rule: decided.Rule, rules: Sequence[decided.Rule], now: int
+    database: Database, kind: Kind, rule: decided.Rule, rules: Sequence[decided.Rule], now: int
 ) -> AsyncIterator[list[_Candidate]]:
-    """Recordings that the rule is about and whose days are over, by id, a part at a time."""
+    """Recordings or voicemails that the rule is about and whose days are over, by id, a part at a time."""
     latest = now - (rule.days or 0) * decided.DAY_MS
     own = [other.campaign_id for other in rules if other.campaign_id is not None]
     campaign: Any = col(Call.campaign_id)
     about = (
         campaign == rule.campaign_id if rule.campaign_id is not None else or_(campaign.is_(None), campaign.not_in(own))
     )
+    ready = col(Recording.state) == "ready" if kind is Recording else col(Voicemail.audio) != "recording"
     last = ""
     while True:
-        there = (
-            col(Recording.state) == "ready",
-            col(Recording.deleting_at).is_(None),
-            col(Recording.id) > last,
-            col(Call.ended_at) <= latest,
-            about,
-        )
-        query = select(Recording, Call).join(Call, col(Call.id) == col(Recording.call_id)).where(*there)
+        there = (ready, col(kind.deleting_at).is_(None), col(kind.id) > last, col(Call.ended_at) <= latest, about)
+        query: Any = select(kind, Call).join(Call, col(Call.id) == col(kind.call_id)).where(*there)
         async with database.read() as session:
-            found = (await session.exec(query.order_by(col(Recording.id)).limit(_PART))).all()
+            found = (await session.exec(query.order_by(col(kind.id)).limit(_PART))).all()
             part = await _with_labels(session, [(each[0], each[1]) for each in found])
         if part:
             yield part
         if len(part) < _PART:
             return
-        last = part[-1].recording.id
+        last = part[-1].audio.id
 
 
-async def _with_labels(session: AsyncSession, found: Sequence[tuple[Recording, Call]]) -> list[_Candidate]:
+async def _with_labels(session: AsyncSession, found: Sequence[tuple[Recording | Voicemail, Call]]) -> list[_Candidate]:
     ids = [call.id for _, call in found]
     link = m.CallSessionTag
     tags: dict[str, list[str]] = {}
@@ -121,13 +119,18 @@ async def _with_labels(session: AsyncSession, found: Sequence[tuple[Recording, C
     held = set((await session.exec(select(m.LegalHold.call_id).where(col(m.LegalHold.call_id).in_(ids)))).all())
     return [
         _Candidate(
-            recording,
+            audio,
             call,
-            decided.labels_of(tags.get(call.id, ()), call.outcome, converted=call.converted),
+            decided.labels_of(tags.get(call.id, ()), call.outcome, converted=call.converted) | _state(audio),
             call.id in held,
         )
-        for recording, call in found
+        for audio, call in found
     ]
+
+
+def _state(audio: Recording | Voicemail) -> frozenset[str]:
+    """A rule can keep messages for as long as nobody has heard them."""
+    return frozenset({f"voicemail-{audio.state}"}) if isinstance(audio, Voicemail) else frozenset()
 
 
 def _judge(
@@ -143,50 +146,75 @@ def _judge(
         due.append((each, kept.why))
         report.due_count += 1
         if report.dry_run:
-            report.bytes += each.recording.size_bytes or 0
+            report.bytes += each.audio.size_bytes or 0
         if len(report.due) < shown:
             report.due.append(
                 {
-                    "recording_id": each.recording.id,
+                    "recording_id": each.audio.id if isinstance(each.audio, Recording) else None,
+                    "voicemail_id": each.audio.id if isinstance(each.audio, Voicemail) else None,
                     "call_id": each.call.id,
                     "ended_at": plain("ended_at", each.call.ended_at),
                     "kept_until": plain("kept_at", kept.until),
                     "reason": kept.why,
-                    "size_bytes": each.recording.size_bytes,
+                    "size_bytes": each.audio.size_bytes,
                 }
             )
     return due
 
 
-async def _delete(
-    database: Database, home: Path, due: Sequence[tuple[_Candidate, str]], now: int, report: Report
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    database: Database
+    home: Path
+    now: int
+    report: Report
+
+
+async def _delete(work: _Work, kind: Kind, due: Sequence[tuple[_Candidate, str]]) -> None:
     """Mark all in one transaction (what was put on hold since is left alone), then delete and confirm."""
     marked = []
-    async with database.write() as session:
+    async with work.database.write() as session:
         for each, why in due:
-            row = await session.get(Recording, each.recording.id)
-            if row is None or row.deleting_at is not None:
-                continue
             try:
-                await recording_deletion.mark(session, row, why, now)
-                marked.append(row.id)
+                if await _mark(session, each.audio, why, work.now):
+                    marked.append(each.audio.id)
             except Conflict:
-                report.held += 1
-    await _finish(database, home, marked, now, report)
+                work.report.held += 1
+    await _finish(work, kind, marked)
 
 
-async def _go_on(database: Database, home: Path, now: int, report: Report) -> None:
-    async with database.read() as session:
-        left = await recording_deletion.unfinished(session)
-    await _finish(database, home, left, now, report)
+async def _mark(session: AsyncSession, audio: Recording | Voicemail, why: str, now: int) -> bool:
+    """False: somebody else did, since we looked. Raises Conflict."""
+    if isinstance(audio, Recording):
+        recording = await session.get(Recording, audio.id)
+        if recording is None or recording.deleting_at is not None:
+            return False
+        await recording_deletion.mark(session, recording, why, now)
+        return True
+    voicemail = await session.get(Voicemail, audio.id)
+    if voicemail is None or voicemail.deleting_at is not None:
+        return False
+    await voicemail_deletion.mark(session, voicemail, why, now)
+    return True
 
 
-async def _finish(database: Database, home: Path, ids: Sequence[str], now: int, report: Report) -> None:
+async def _go_on(work: _Work) -> None:
+    async with work.database.read() as session:
+        recordings = await recording_deletion.unfinished(session)
+        voicemails = await voicemail_deletion.unfinished(session)
+    await _finish(work, Recording, recordings)
+    await _finish(work, Voicemail, voicemails)
+
+
+async def _finish(work: _Work, kind: Kind, ids: Sequence[str]) -> None:
     if not ids:
         return
+    report = work.report
     try:
-        report.bytes += await recording_deletion.finish(database, home, ids, now)
+        if kind is Recording:
+            report.bytes += await recording_deletion.finish(work.database, work.home, ids, work.now)
+        else:
+            report.bytes += await voicemail_deletion.finish(work.database, work.home, ids)
         report.deleted += len(ids)
     except OSError as error:
         report.errors.append(f"{error.filename}: {error.strerror}")

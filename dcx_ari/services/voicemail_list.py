@@ -30,6 +30,8 @@ FILTERS = {
     "from": "Left from this day or time on.",
     "to": "Left up to this day, it included, or up to this time.",
 }
+THERE = (col(Voicemail.audio) != "recording", col(Voicemail.deleting_at).is_(None))
+"""What people find: neither what is still being recorded nor what is being deleted."""
 _COLUMNS = shown_columns()
 _EXACT = {"state": Voicemail.state, "priority": Voicemail.priority, "call": Voicemail.call_id}
 
@@ -44,7 +46,7 @@ async def list_voicemails(session: AsyncSession, query: Query) -> Page:
     """Newest first; `q` looks into what was said, notes and callers. Raises UnknownKey, Invalid, NotFound."""
     scope = scope_of(session)
     conditions = [await _condition(session, name, list(values)) for name, values in query.filters.items()]
-    conditions.append(col(Voicemail.audio) != "recording")
+    conditions += THERE
     if not scope.everything:
         conditions.append(false())  # what callers leave is for the company's own people
     if query.search:

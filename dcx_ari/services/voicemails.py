@@ -15,7 +15,7 @@ from dcx_ari.services.errors import Conflict, Invalid, NotFound
 from dcx_ari.services.parse import check_text, suggest
 from dcx_ari.services.scope import scope_of
 from dcx_ari.services.times import rfc3339
-from dcx_ari.services.voicemail_list import shown
+from dcx_ari.services.voicemail_list import THERE, shown
 from dcx_ari.store.models.callbacks import OPEN, Callback
 from dcx_ari.store.models.voicemails import Voicemail
 
@@ -32,7 +32,7 @@ async def find_voicemail(session: AsyncSession, key: str, *, lock: bool = False)
     rows: list[Voicemail] = []
     if text and text.isprintable() and len(text) <= 64 and scope.everything:
         wanted = (col(Voicemail.id) == text) if "." in text else (col(Voicemail.call_id) == text)
-        query = select(Voicemail).where(wanted, col(Voicemail.audio) != "recording").order_by(col(Voicemail.id))
+        query = select(Voicemail).where(wanted, *THERE).order_by(col(Voicemail.id))
         rows = list((await session.exec(query.with_for_update() if lock else query)).all())
     if not rows:
         raise NotFound("voicemail", f"there is no voicemail {key!r}")

@@ -18,9 +18,11 @@ from dcx_ari.services.errors import Conflict, Gone, Invalid, NotFound
 from dcx_ari.services.recording_deletion import delete_recording
 from dcx_ari.services.recordings import recording_of, verify
 from dcx_ari.services.retention_run import Report, retention_job, run
+from dcx_ari.services.voicemails import find_voicemail
 from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.migrate import migrate
 from dcx_ari.store.models import AuditEntry, Campaign, Recording
+from dcx_ari.store.models.voicemails import Voicemail
 from tests.unit.call_log_kit import ZONE, add, at, audio, call, configure, recording
 
 pytestmark = pytest.mark.unit
@@ -132,6 +134,64 @@ async def test_a_legal_hold_beats_every_rule_until_it_is_released(db: Database, 
             await call_notes.release_call(session, held)
     await run(db, tmp_path, NOW)
     assert await states(db, tmp_path) == {"a": "gone"}
+
+
+async def message(db: Database, home: Path, name: str, days_ago: int, **more: Any) -> Path:
+    """A voicemail of a call of so many days ago, with its file."""
+    ended, call_id = NOW - days_ago * DAY, f"call0000{name}"
+    path = home / f"voicemail/{call_id}.vm1.wav"
+    values: dict[str, Any] = {"audio": "ready", "path": str(path.relative_to(home)), "size_bytes": 4, **more}
+    await add(
+        db, call(call_id, ended - 60_000, ended_at=ended), Voicemail(id=f"{call_id}.vm1", call_id=call_id, **values)
+    )
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"RIFF")
+    return path
+
+
+async def messages(db: Database) -> list[str]:
+    async with db.read() as session:
+        found = (await session.exec(select(Voicemail).order_by(col(Voicemail.id)))).all()
+    return [f"{row.call_id[-1]} {row.state}" for row in found]
+
+
+async def test_voicemails_go_by_the_same_rules_with_file_and_row(db: Database, tmp_path: Path):
+    await rule(db, retention_days=30, exceptions={"voicemail-new": "forever", "vip": 90})
+    old, heard = await message(db, tmp_path, "a", 31, state="done"), await message(db, tmp_path, "b", 29, state="done")
+    new, vip = await message(db, tmp_path, "c", 900), await message(db, tmp_path, "d", 60, state="heard")
+    held = await message(db, tmp_path, "e", 900, state="heard")
+    async with db.write() as session:
+        await tag_call(session, "call0000d", ["vip"])
+        await call_notes.hold_call(session, "call0000e", "case 7")
+    dry = await run(db, tmp_path, NOW, dry_run=True)
+    assert [(each["voicemail_id"], each["recording_id"], each["reason"]) for each in dry.due] == [
+        ("call0000a.vm1", None, "rule 1: 30 days")
+    ]
+    assert (dry.held, dry.bytes, old.exists()) == (1, 4, True)
+    report = await run(db, tmp_path, NOW)
+    assert (report.deleted, report.bytes, report.errors) == (1, 4, [])
+    assert [path.exists() for path in (old, heard, new, vip, held)] == [False, True, True, True, True]
+    assert await messages(db) == ["b done", "c new", "d heard", "e heard"]
+    await run(db, tmp_path, NOW + 31 * DAY)
+    assert await messages(db) == ["c new", "e heard"]
+
+
+async def test_a_voicemail_whose_file_cannot_be_deleted_is_not_found_and_goes_with_the_next_run(
+    db: Database, tmp_path: Path
+):
+    await rule(db, retention_days=1)
+    path = await message(db, tmp_path, "a", 3)
+    path.unlink()
+    (path / "in the way").mkdir(parents=True)
+    assert len((await run(db, tmp_path, NOW)).errors) == 1
+    async with db.read() as session:
+        with pytest.raises(NotFound):
+            await find_voicemail(session, "call0000a")
+    assert await messages(db) == ["a new"]
+    (path / "in the way").rmdir()
+    path.rmdir()
+    assert (await run(db, tmp_path, NOW)).deleted == 1
+    assert await messages(db) == []
 
 
 @pytest.mark.parametrize("crash_in", ["before the file", "after the file"])

@@ -18,17 +18,20 @@ import soundfile
 from aiohttp import web
 from aiosmtpd.smtp import SMTP
 from outbox_kit import Outbox
+from sqlmodel import select
 
 from dcx_ari.integrations.mail import MailSender, SmtpServer
 from dcx_ari.integrations.transcribe import transcriber_of
 from dcx_ari.media import sound
 from dcx_ari.media.tones import heard, sine, write_wav
 from dcx_ari.messages import PromptFiles, VoicemailBox
+from dcx_ari.services import call_notes
 from dcx_ari.services.transcription import transcribe_job
 from dcx_ari.services.voicemails import mark_done
 from dcx_ari.settings import SettingsError
 from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.journal import Journal
+from dcx_ari.store.models import AuditEntry
 from dcx_ari.store.models.voicemails import Voicemail
 from tests.unit.access_kit import Client, key_of, serving
 from tests.unit.call_log_kit import ZONE, add, at, call, configure
@@ -119,6 +122,41 @@ async def test_a_path_in_the_row_that_leads_out_is_not_served(client: Client, db
     async with db.write() as session:
         (await session.get_one(Voicemail, ONE)).path = "dcx.db"
     assert (await client.get(f"{BASE}/{ONE}/url")).status == 404
+
+
+async def test_a_voicemail_is_deleted_with_its_file_and_nothing_else(
+    client: Client, db: Database, tmp_path: Path
+) -> None:
+    row = await collected(db, tmp_path)
+    file, other = tmp_path / str(row.path), tmp_path / "voicemail/other.wav"
+    other.write_bytes(b"RIFF")
+    agent = await key_of(db, "agent", "agent")
+    assert (await client.delete(f"{BASE}/{ONE}", headers=agent)).status == 403
+    async with db.write() as session:
+        await call_notes.hold_call(session, "call0000a", "case 7")
+    assert (await client.delete(f"{BASE}/{ONE}")).status == 409
+    assert file.exists()
+    async with db.write() as session:
+        await call_notes.release_call(session, "call0000a")
+    gone = await client.delete(f"{BASE}/call0000a", json={"reason": "he asked for it"})
+    assert (gone.status, (await gone.json())["id"]) == (200, ONE)
+    assert (file.exists(), other.exists()) == (False, True)
+    for answer in (await client.get(f"{BASE}/{ONE}"), await client.delete(f"{BASE}/{ONE}")):
+        assert answer.status == 404
+    async with db.read() as session:
+        assert (await session.exec(select(Voicemail))).all() == []
+        query = select(AuditEntry).where(AuditEntry.action == "voicemail.deleted")
+        (entry,) = (await session.exec(query)).all()
+    assert (entry.resource_id, entry.reason) == (ONE, "he asked for it")
+
+
+async def test_a_path_in_the_row_that_leads_out_is_not_deleted(client: Client, db: Database, tmp_path: Path) -> None:
+    await collected(db, tmp_path)
+    (tmp_path / "precious").write_text("x")
+    async with db.write() as session:
+        (await session.get_one(Voicemail, ONE)).path = "voicemail/../precious"
+    assert (await client.delete(f"{BASE}/{ONE}")).status == 200
+    assert (tmp_path / "precious").exists()
 
 
 async def test_a_mail_with_the_audio(db: Database, tmp_path: Path) -> None:

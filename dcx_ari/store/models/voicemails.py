@@ -58,9 +58,10 @@ class Voicemail(SQLModel, table=True):
     updated_at: int = Field(default=0, sa_type=Millis, description="Last change, epoch ms")
     heard_at: int | None = Field(default=None, sa_type=Millis, description="First heard, epoch ms")
     done_at: int | None = Field(default=None, sa_type=Millis, description="Done, epoch ms")
+    deleting_at: int | None = Field(default=None, sa_type=Millis, description="Nobody finds it from then on, epoch ms")
 
 
 def shown_columns() -> tuple[str, ...]:
     """What people see of one."""
-    inside: Any = {"audio", "mail_to", "transcription_tries", "transcription_next_at", "path"}
+    inside: Any = {"audio", "mail_to", "transcription_tries", "transcription_next_at", "path", "deleting_at"}
     return tuple(name for name in Voicemail.model_fields if name not in inside)
