@@ -29,7 +29,8 @@ _COMMON = (
 )
 DECOYS = tuple(_COMMON.split())
 DECOY_WEIGHT = 1e-12
-"""Of 2e-6 to 1e-20, with and without spectral subtraction: the most choices understood at 20 dB without a wrong one."""
+"""Of 2e-6 to 1e-20, with and without spectral subtraction: the one with most choices understood at 20 dB for few that
+are wrong."""
 _KEPT = 64  # grammars
 
 

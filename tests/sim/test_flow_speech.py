@@ -124,7 +124,7 @@ async def test_a_digit_and_a_word_in_the_same_instant_are_the_digit() -> None:
     async with flowing(MENU) as f:
         ears = listening(f)
         caller = f.call()
-        ears.then = lambda: caller.digit("2")
+        ears.then = lambda: next(iter(f.exchange.calls.values())).caller.digits.append("2")
         caller.at(PROMPT_S + 1, caller.say, "sales")
         call = await ended(f)
         assert (call.path, call.tags["digits"]) == ("main:2 support:end", "2")
