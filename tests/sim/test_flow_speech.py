@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dcx_ari.call.call import Call
 from dcx_ari.call.ports import Heard, Listener, ListeningFailed
+from dcx_ari.flows.document import load_yaml
 from dcx_ari.testing.fake_asterisk import FakeAsterisk
+from tests.sim.exchange import exchange, killed
 from tests.sim.flow_world import FlowWorld, flowing
 
 pytestmark = pytest.mark.sim
@@ -253,3 +256,27 @@ async def test_two_menus_in_a_row_listen_each_for_its_own() -> None:
         call = await ended(f)
         assert call.path == "main:1 second:1 sales:end"
         assert ears.asked[1] == {"1": ("yes",), "2": ("no",)}
+
+
+async def test_a_killed_engine_leaves_no_listening_behind(tmp_path: Path) -> None:
+    """The next one puts away what the first had made."""
+    async with exchange(tmp_path / "a") as x:
+        flow = await x.add("flows", name="said", document=load_yaml(MENU), status="published")
+        await x.change("campaigns", x.campaign_id, flow_id=flow)
+        x.engine.exchange.ports = replace(x.engine.exchange.ports, ears=Ears(x.fake))
+        caller = x.call()
+        await caller.hears("sound:said/Say sales or support.")
+        await asyncio.sleep(0.5)
+        assert sorted(name.partition("/")[0] for name in names(x.fake)) == ["PJSIP", "Snoop", "WebSocket"]
+        assert len(x.fake.core.bridges) == 1
+        async with killed(x):
+            await asyncio.sleep(3)
+            assert names(x.fake) == [caller.channel.name]  # this one has no ears
+            assert x.fake.core.bridges == {}
+            caller.digit("1")
+            (row,) = await x.over()
+            assert row["flow_path"].endswith("main:1 sales:end")
+
+
+def names(fake: FakeAsterisk) -> list[str]:
+    return [channel.name for channel in fake.core.channels.values()]
