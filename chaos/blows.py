@@ -17,20 +17,20 @@ from chaos.records import Blow
 from chaos.system import System
 
 WEIGHTS = {
-    "worker": 6,
+    "worker-kill": 6,
     "worker-stop": 3,
     "worker-restart": 1,
-    "api": 3,
+    "api-kill": 3,
     "api-stop": 1,
-    "supervisor": 1,
-    "redis": 2,
+    "supervisor-kill": 1,
+    "redis-kill": 2,
     "redis-stop": 1,
-    "postgres": 2,
+    "postgres-kill": 2,
     "postgres-stop": 1,
-    "asterisk": 1,
+    "asterisk-kill": 1,
     "asterisk-stop": 1,
 }
-"""How often each is drawn. Without `-stop`: kill -9; with it: SIGSTOP for a while, then SIGCONT. `worker-restart` is
+"""How often each is drawn. `-kill` is kill -9, `-stop` SIGSTOP for a while and then SIGCONT, `worker-restart` is
 `dcx workers restart`. `asterisk-freeze`, which takes half a minute, is done where it is asked for by its name."""
 FREEZE = "asterisk-freeze"
 _HEALED_S = 90.0
@@ -43,7 +43,7 @@ def kinds_of(only: Sequence[str], *, postgres: bool, redis: bool) -> dict[str, i
     """Kinds with their weights. `only` names kinds or families such as `worker`; empty: all.
 
     >>> list(kinds_of(["api", "worker-stop"], postgres=False, redis=False))
-    ['worker-stop', 'api', 'api-stop']
+    ['worker-stop', 'api-kill', 'api-stop']
     """
     absent = {name for name, there in (("postgres", postgres), ("redis", redis)) if not there}
     known = {**WEIGHTS, FREEZE: 0}
@@ -81,17 +81,17 @@ class Striker:
         self._draw = random.Random(f"{seed}/struck")
         self._locks: dict[str, asyncio.Lock] = {}
         self._acts: dict[str, Callable[[Blow], Awaitable[None]]] = {
-            "worker": self._kill_worker,
+            "worker-kill": self._kill_worker,
             "worker-stop": self._stop_worker,
             "worker-restart": self._restart,
-            "api": self._kill_api,
+            "api-kill": self._kill_api,
             "api-stop": self._stop_api,
-            "supervisor": self._kill_supervisor,
-            "redis": self._kill_redis,
+            "supervisor-kill": self._kill_supervisor,
+            "redis-kill": self._kill_redis,
             "redis-stop": self._stop_redis,
-            "postgres": self._kill_postgres,
+            "postgres-kill": self._kill_postgres,
             "postgres-stop": self._stop_postgres,
-            "asterisk": self._kill_asterisk,
+            "asterisk-kill": self._kill_asterisk,
             "asterisk-stop": self._stop_asterisk,
             FREEZE: self._freeze_asterisk,
         }
