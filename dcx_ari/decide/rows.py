@@ -115,7 +115,7 @@ class Fallback:
     """What happens when nobody takes the call, for one failure reason or for any."""
 
     on: str = "any"
-    kind: Literal["forward", "announcement", "hangup"] = "hangup"
+    kind: Literal["forward", "announcement", "voicemail", "hangup"] = "hangup"
     value: str = ""
 
 

@@ -8,6 +8,7 @@ from dcx_ari.decide.causes import Cause
 from dcx_ari.decide.endpoints import dialable
 from dcx_ari.decide.reasons import FailureReason, word
 from dcx_ari.decide.rows import Fallback
+from dcx_ari.flows.nodes.voicemail import Voicemail, message_under_way
 from dcx_ari.flows.offer import talk
 from dcx_ari.flows.prompts import say
 
@@ -33,9 +34,22 @@ async def _take(call: Call, fallback: Fallback) -> bool:
             return await _forward(call, fallback.value)
         case "announcement":
             await _apologise(call, fallback.value or _SORRY)
+        case "voicemail":
+            return await _take_message(call, Voicemail(say=fallback.value or None))
         case "hangup":
             call.end(Cause.CONGESTION)
     return True
+
+
+async def resumed_message(call: Call) -> bool:
+    """Go on with the message that a fallback was taking when the call was taken over; False if there is none."""
+    return await message_under_way(call) is not None and await _take_message(call, Voicemail())
+
+
+async def _take_message(call: Call, box: Voicemail) -> bool:
+    taken = await box.take(call)
+    call.end(Cause.NORMAL)
+    return taken
 
 
 async def _forward(call: Call, destination: str) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from dcx_ari.media.tones import heard, sine, write_wav
 from dcx_ari.store.models import Prompt
+from dcx_ari.testing.far_end import Answers, Busy
 from tests.sim.exchange import Exchange, exchange, killed
 
 pytestmark = pytest.mark.sim
@@ -62,6 +63,41 @@ def dies(x: Exchange) -> None:
 
 async def rows(x: Exchange) -> list[dict[str, Any]]:
     return await x.query("SELECT * FROM voicemails ORDER BY id")
+
+
+@pytest.mark.parametrize(("value", "greeting"), [("Leave word.", "Leave word."), (None, "Please leave a message")])
+async def test_a_caller_whom_no_buyer_took_leaves_a_message(x: Exchange, value: str | None, greeting: str) -> None:
+    forward = {"on": "any", "kind": "forward", "value": "+15125550199"}
+    await x.change("campaigns", x.campaign_id, fallbacks=[forward, {"on": "any", "kind": "voicemail", "value": value}])
+    await x.buyer("Busy", Busy())
+    caller = x.call()
+    await caller.hears(greeting)
+    speak(x, await recording(x))
+    await asyncio.sleep(3)
+    caller.hang_up()
+    (call,) = await x.over()
+    (row,) = await rows(x)
+    assert (call["status"], row["audio"], row["campaign_id"]) == ("VOICEMAIL", "ready", x.campaign_id)
+
+
+async def test_a_message_that_a_fallback_takes_goes_on_in_the_next_process(x: Exchange) -> None:
+    await x.change("campaigns", x.campaign_id, fallbacks=[{"on": "any", "kind": "voicemail", "value": "Leave word."}])
+    caller = x.call()
+    await caller.hears("Leave word.")
+    name = await recording(x)
+    buyer = await x.buyer("Late", Answers())
+    speak(x, name)
+    await x.engine.journal.durable()
+    dies(x)
+    async with killed(x):
+        await asyncio.sleep(5)
+        assert not buyer.calls  # he is not offered in the middle of his message
+        caller.hang_up()
+        (call,) = await x.over()
+        (row,) = await rows(x)
+        assert (call["status"], row["id"], row["audio"]) == ("VOICEMAIL", name, "ready")
+        assert [each for each in caller.media if "Leave" in each] == ["sound:said/Leave word."]
+        await asyncio.sleep(30)
 
 
 async def test_a_message_until_hangup(x: Exchange) -> None:

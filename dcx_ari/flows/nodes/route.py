@@ -9,7 +9,7 @@ from msgspec import Meta, field
 
 from dcx_ari.call.call import Call
 from dcx_ari.decide.reasons import FailureReason
-from dcx_ari.flows.fallback import fall_back
+from dcx_ari.flows.fallback import fall_back, resumed_message
 from dcx_ari.flows.known import Known, missing
 from dcx_ari.flows.nodes.base import Edge, Name, Node
 from dcx_ari.flows.problems import Problem, did_you_mean
@@ -50,6 +50,8 @@ class Route(Node, frozen=True, tag="route"):
             yield Problem("no_fallback", message, (), "warning", "add on: {any: NODE}")
 
     async def run(self, call: Call) -> Edge | None:
+        if await resumed_message(call):  # not to be offered once more in the middle of it
+            return None
         campaign_id = self._campaign(call)
         if campaign_id == 0:
             call.note("unknown_campaign", campaign=self.campaign)

@@ -17,6 +17,11 @@ _GREETING = "Please leave a message after the tone."
 Address = Annotated[str, Meta(pattern=r"^[^\s@<>,;]+@[^\s@<>,;]+$", max_length=254, description="E-mail address")]
 
 
+async def message_under_way(call: Call) -> str | None:
+    """The message that the caller was leaving when the call was taken over."""
+    return await call.ports.voicemails.under_way(call) if call.generation else None
+
+
 class Voicemail(Node, frozen=True, tag="voicemail"):
     """Take a message. It ends when the caller hangs up, is silent for `silence_s`, presses `finish`, or after
     `max_s` seconds.
@@ -46,15 +51,21 @@ class Voicemail(Node, frozen=True, tag="voicemail"):
         return self.next is None
 
     async def run(self, call: Call) -> Edge | None:
-        await call.quiet()
-        await call.answer()
-        under_way = await call.ports.voicemails.under_way(call) if call.generation else None
-        if under_way is None:
-            await self._greet(call)
-        kept = await self._take(call, under_way)
-        if not kept and (edge := self.following("failed")) is not None:
+        recorded = await self.take(call)
+        if not recorded and (edge := self.following("failed")) is not None:
             return edge
         return None if self.next is None else Edge("next", self.next)
+
+    async def take(self, call: Call) -> bool:
+        """Greet and record, or go on with what was being recorded when the call was taken over. False: it could not be
+        recorded.
+        """
+        await call.quiet()
+        await call.answer()
+        under_way = await message_under_way(call)
+        if under_way is None:
+            await self._greet(call)
+        return await self._take(call, under_way)
 
     async def _greet(self, call: Call) -> None:
         own = call.ports.voicemails.greeting(call)

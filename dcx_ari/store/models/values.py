@@ -47,15 +47,17 @@ class DuplicateRule(Value):
 
 
 class Fallback(Value):
-    """Where the caller goes when no buyer took the call: `on` is a failure reason, or `any`."""
+    """Where the caller goes when no buyer took the call: `on` is a failure reason, or `any`. `value` is the number to
+    forward to, the announcement, or the greeting of the voicemail (none: ours).
+    """
 
     on: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")] = "any"
-    kind: Literal["forward", "announcement", "hangup"]
+    kind: Literal["forward", "announcement", "voicemail", "hangup"]
     value: Annotated[str, StringConstraints(max_length=2_000)] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Fallback:
-        if self.kind == "hangup":
+        if self.kind in ("hangup", "voicemail"):
             return self
         if not self.value:
             raise ValueError(f"a fallback of kind {self.kind} needs a value")
