@@ -7,8 +7,8 @@ from pathlib import Path
 from dcx_ari.flows.known import Known
 from dcx_ari.media.recogniser import Vocabulary
 from dcx_ari.media.speech import VOICES, FliteSpeech
-from dcx_ari.messages import speaker
 from dcx_ari.settings import Settings
+from dcx_ari.voicemails import speaker
 from dcx_asterisk.errors import AsteriskError
 from dcx_asterisk.fetch import present
 from dcx_asterisk.tree import Tree

@@ -24,7 +24,6 @@ from dcx_ari.integrations.mail import MailSender, SmtpServer
 from dcx_ari.integrations.transcribe import transcriber_of
 from dcx_ari.media import sound
 from dcx_ari.media.tones import heard, sine, write_wav
-from dcx_ari.messages import PromptFiles, VoicemailBox
 from dcx_ari.services import call_notes
 from dcx_ari.services.transcription import transcribe_job
 from dcx_ari.services.voicemails import mark_done
@@ -33,6 +32,7 @@ from dcx_ari.store.db import Database, open_database
 from dcx_ari.store.journal import Journal
 from dcx_ari.store.models import AuditEntry
 from dcx_ari.store.models.voicemails import Voicemail
+from dcx_ari.voicemails import PromptFiles, VoicemailBox
 from tests.unit.access_kit import Client, key_of, serving
 from tests.unit.call_log_kit import ZONE, add, at, call, configure
 from tests.unit.rows_kit import migrated

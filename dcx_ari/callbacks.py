@@ -15,7 +15,7 @@ from dcx_ari.store.journal import Journal
 log = logging.getLogger(__name__)
 
 
-class Wishes:
+class StoreCallbacks:
     """Implements the `Callbacks` port."""
 
     def __init__(self, database: Database, journal: Journal, now_ms: Callable[[], int]) -> None:
