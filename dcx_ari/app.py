@@ -27,6 +27,7 @@ from dcx_ari.call.exchange import Exchange
 from dcx_ari.call.ports import Absent, Ears, Ports, Speech, Web
 from dcx_ari.call.tasks import cancel_and_wait
 from dcx_ari.call.test_call import place_test_call
+from dcx_ari.callbacks import StoreCallbacks
 from dcx_ari.clock import now_ms
 from dcx_ari.configuration import Configuration
 from dcx_ari.decide.periods import zone_of
@@ -45,7 +46,6 @@ from dcx_ari.live import LiveCalls
 from dcx_ari.media.listening import MediaEars
 from dcx_ari.media.recording import Monitor, StereoRecorder
 from dcx_ari.media.speech import FliteSpeech
-from dcx_ari.messages import PromptFiles, VoicemailBox, speaker
 from dcx_ari.metrics import Metrics
 from dcx_ari.neighbours import Neighbours
 from dcx_ari.notify import ALIVE, notify
@@ -67,7 +67,7 @@ from dcx_ari.store.targets import Targets, networks
 from dcx_ari.store.workers import others_up
 from dcx_ari.timetable import Parts, jobs_of
 from dcx_ari.velocity import Velocity
-from dcx_ari.wishes import Wishes
+from dcx_ari.voicemails import PromptFiles, VoicemailBox, speaker
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class Engine:
                 self.desk,
                 outside.web,
                 PromptFiles(database, settings.home),
-                Wishes(database, self.journal, clock),
+                StoreCallbacks(database, self.journal, clock),
                 self.voicemails,
                 outside.ears,
             ),
