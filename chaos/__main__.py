@@ -51,8 +51,8 @@ def main(argv: Sequence[str]) -> int:
         options.report.write_bytes(msgspec.json.format(msgspec.json.encode(report, enc_hook=str)))
     print()
     for name, value in figures.items():
-        print(f"{name:35} {value:>8g}")
-    print(f"{'violations':35} {len(found):>8}")
+        print(f"{name:38} {value:>9.10g}")
+    print(f"{'violations':38} {len(found):>9}")
     for each in found[:_SHOWN]:
         print(f"  {each}")
     if len(found) > _SHOWN:

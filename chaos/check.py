@@ -258,15 +258,14 @@ def summary(evidence: Evidence, talk_s: float) -> dict[str, float]:
     planned = [script(evidence.seed, call.n, talk_s).abandon_s is None for call in evidence.calls]
     struck = [blow for blow in evidence.blows if not blow.note]
     under = [talk for talk in talks.values() if any(talk.began <= blow.at <= talk.ended for blow in struck)]
-    gaps = [
-        end - begin
+    whole = [
+        side.heard
         for talk in talks.values()
+        if not _overlaps(evidence.blows, frozenset({"asterisk"}), talk.began, talk.ended, 1.0)
         for side in (talk.call, talk.leg)
         if side.heard is not None
-        and not _overlaps(evidence.blows, frozenset({"asterisk"}), talk.began, talk.ended, 1.0)
-        for begin, end in side.heard.gaps
-        if begin < talk.ended
     ]
+    gaps = [end - begin for heard in whole for begin, end in heard.gaps]
     delays = sorted(talk.began - talk.call.invited_at for talk in talks.values())
     rows = Counter(call_of(row.caller) for row in evidence.rows)
     return {
@@ -274,6 +273,9 @@ def summary(evidence: Evidence, talk_s: float) -> dict[str, float]:
         "meant to talk": sum(planned),
         "talked": len(talks),
         "talking when something was struck": len(under),
+        "came while it was down, and talked": sum(
+            any(blow.at < talk.call.invited_at < blow.until for blow in struck) for talk in talks.values()
+        ),
         "blows": len(evidence.blows),
         "Asterisks lost": len(evidence.lost),
         "ended with an Asterisk": sum(call.end == "dropped" for call in evidence.calls),
@@ -282,7 +284,10 @@ def summary(evidence: Evidence, talk_s: float) -> dict[str, float]:
         "recorded": sum(number_of(call.n) == number_of(0) and call.n in talks for call in evidence.calls),
         "webhooks": len({each.id for each in evidence.received}),
         "webhooks told twice": len(evidence.received) - len({each.id for each in evidence.received}),
-        "longest gap of sound, ms": round(1000 * max(gaps, default=0.0)),
+        "gaps of the tone": len(gaps),
+        "packets heard": sum(heard.packets for heard in whole),
+        "packets lost": sum(heard.lost for heard in whole),
+        "longest time between two packets, ms": round(1000 * max((heard.pause_s for heard in whole), default=0.0)),
         "invite to talk, median ms": round(1000 * delays[len(delays) // 2]) if delays else 0,
         "invite to talk, longest ms": round(1000 * delays[-1]) if delays else 0,
         "phones late by, ms": round(evidence.late_ms),

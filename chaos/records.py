@@ -10,11 +10,13 @@ import msgspec
 
 class Heard(msgspec.Struct):
     """What one phone heard of the other in one call. `first_at` and `last_at` are the tone's; a gap is a time between
-    them in which it was not heard, `lost` counts packets by their sequence numbers, of `packets` that came.
+    them in which it was not heard, `lost` counts packets by their sequence numbers, of `packets` that came, `pause_s` is
+    the longest time between two of them.
     """
 
     packets: int = 0
     lost: int = 0
+    pause_s: float = 0.0
     first_at: float | None = None
     last_at: float | None = None
     gaps: list[tuple[float, float]] = []

@@ -39,7 +39,7 @@ class Stream:
         self._sent = random.getrandbits(15)
         self._next_seq: int | None = None
         self._window: list[bytes] = []
-        self._window_at = 0.0
+        self._window_at = self._last_at = 0.0
 
     def packet(self) -> bytes:
         """The next one to send (RFC 3550, 5.1)."""
@@ -56,6 +56,9 @@ class Stream:
         if self._next_seq is not None and 0 < (missing := (seq - self._next_seq) & 0xFFFF) < 1000:
             self.heard.lost += missing
         self._next_seq = (seq + 1) & 0xFFFF
+        if self.heard.packets:
+            self.heard.pause_s = max(self.heard.pause_s, at - self._last_at)
+        self._last_at = at
         self.heard.packets += 1
         if not self._window:
             self._window_at = at
