@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dcx_ari.access import AsteriskAccess
 from dcx_ari.api import explain, live, lookup, postbacks, prompts, recording, test_calls
@@ -22,7 +22,6 @@ from dcx_ari.ari.media import MediaSockets
 from dcx_ari.ari.resources import Ari
 from dcx_ari.ari.transport import Transport
 from dcx_ari.ari.trunks import TrunkObjects
-from dcx_ari.bus.memory import MemoryBus
 from dcx_ari.call.exchange import Exchange
 from dcx_ari.call.ports import Absent, Ears, Ports, Speech, Web
 from dcx_ari.call.tasks import cancel_and_wait
@@ -42,7 +41,6 @@ from dcx_ari.integrations.questions import Questions
 from dcx_ari.integrations.transcribe import transcriber_of
 from dcx_ari.jobs import Jobs, Standing
 from dcx_ari.lifecycle import StoreLifecycle
-from dcx_ari.live import LiveCalls
 from dcx_ari.media.listening import MediaEars
 from dcx_ari.media.recording import Monitor, StereoRecorder
 from dcx_ari.media.speech import FliteSpeech
@@ -66,8 +64,12 @@ from dcx_ari.store.news import CallNews
 from dcx_ari.store.targets import Targets, networks
 from dcx_ari.store.workers import others_up
 from dcx_ari.timetable import Parts, jobs_of
+from dcx_ari.together import Together, bus_of
 from dcx_ari.velocity import Velocity
 from dcx_ari.voicemails import PromptFiles, VoicemailBox, speaker
+
+if TYPE_CHECKING:
+    from dcx_ari.bus.redis import RedisBus
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +111,7 @@ class Engine:
         clock: Callable[[], int] = now_ms,
         *,
         jobs: bool = True,
+        redis: RedisBus | None = None,
     ) -> None:
         self.settings = settings
         self.database = database
@@ -161,8 +164,11 @@ class Engine:
             self.lifecycle,
         )
         self._now_ms = clock
-        self.live = LiveCalls(self.exchange.calls, self.desk.snapshot, MemoryBus(), clock)
-        self.journal.watch = self.live.touched
+        live_calls, snapshot = self.exchange.calls, self.desk.snapshot
+        self.together = Together(settings, database, live_calls, snapshot, self.recorder, self.metrics, clock, redis)
+        self.live = self.together.live
+        self.pause_recording = self.together.pausing.pause
+        self.journal.watch = self.live.own.touched
         parts = Parts(settings, database, ledger, self.desk.snapshot, clock, transcriber, self.recorder)
         deliverer = Deliverer(
             database,
@@ -275,7 +281,7 @@ class Engine:
         if isinstance(self._transport, AriClient):
             yield "connection", self._transport.watch()
         yield "configuration", self.configuration.watch()
-        yield "live view", self.live.run()
+        yield from self.together.parts()
         yield "housekeeping", self._keep_house()
         yield "velocity", self.velocity.run()
         yield "sign of life", self._live()
@@ -290,6 +296,7 @@ class Engine:
             self.database,
             readiness=self.not_ready,
             registry=self.metrics.registry,
+            scrape=self.together.scrape.text,
             more=self._more_routes(),
             zone=settings.timezone,
             home=settings.home,
@@ -330,15 +337,6 @@ class Engine:
             )
         await self.journal.durable()  # who is told of the call may look at it
         return call_id
-
-    async def pause_recording(self, call_id: str, paused: bool) -> bool:
-        """Silence the recording of a live call, or go on; False where none runs."""
-        call = self.exchange.calls.get(call_id)
-        if call is None or call.recording_id is None:
-            return False
-        await self.recorder.pause(call.recording_id, paused, self._now_ms())
-        call.note("recording_paused" if paused else "recording_resumed")
-        return True
 
     async def push_trunks(self) -> None:
         if self.exchange.connected:
@@ -394,7 +392,8 @@ async def engine(settings: Settings, access: AsteriskAccess) -> AsyncIterator[En
         speech = FliteSpeech(access.speech, settings.home / "speech")
         web = await stack.enter_async_context(Questions(Targets(networks(settings.webhook_allow))))
         ears = await stack.enter_async_context(MediaEars(MediaSockets(access.ari_url).open))
-        made = Engine(settings, database, ledger, Outside(client, ami, speech, access.monitor, web, ears))
+        outside = Outside(client, ami, speech, access.monitor, web, ears)
+        made = Engine(settings, database, ledger, outside, redis=await bus_of(settings, database))
         stack.callback(made.configuration.close)
         await made.configuration.load()
         yield made

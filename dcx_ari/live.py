@@ -1,4 +1,4 @@
-"""The calls of this process as a live view shows them, and their changes on the bus.
+"""The calls of this process as a live view shows them, and their changes on its own bus.
 
 Whatever changes about a call passes the journal, which says so here. While nobody listens that is all that happens;
 while somebody does, what has changed within a tenth of a second is told in one message.
@@ -11,23 +11,25 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
-from dcx_ari.bus import Bus
+from dcx_ari.bus.memory import MemoryBus
 from dcx_ari.call.call import Call
 from dcx_ari.decide.live import live_status
 from dcx_ari.decide.snapshot import Snapshot
 from dcx_ari.services.live import TOPIC
 from dcx_ari.services.times import rfc3339
 
+OWN = "own-calls"
+"""What is told on `TOPIC`, but of this process's calls only."""
 GATHER_S = 0.1
 SWEEP_S = 1.0
 """Every so often all calls are looked at: what changed without the journal is told no later."""
 
 
 class LiveCalls:
-    """Implements `services.live.LiveFeed` on the calls of an exchange."""
+    """On the calls of an exchange."""
 
     def __init__(
-        self, calls: Mapping[str, Call], snapshot: Callable[[], Snapshot], bus: Bus, clock: Callable[[], int]
+        self, calls: Mapping[str, Call], snapshot: Callable[[], Snapshot], bus: MemoryBus, clock: Callable[[], int]
     ) -> None:
         self.bus = bus
         self._calls = calls
@@ -44,9 +46,12 @@ class LiveCalls:
         snapshot = self._snapshot()
         return [view_of(call, snapshot) for call in self._calls.values()]
 
+    def has(self, call_id: str) -> bool:
+        return call_id in self._calls
+
     def touched(self, call_id: str) -> None:
         """Something about the call has changed, or is about to in this turn of the loop."""
-        if self.bus.wanted(TOPIC):
+        if self._wanted():
             self._touched.add(call_id)
             self._woken.set()
 
@@ -62,7 +67,7 @@ class LiveCalls:
                     await asyncio.sleep(GATHER_S)
             self._woken.clear()
             touched, self._touched = self._touched, set()
-            if self.bus.wanted(TOPIC):
+            if self._wanted():
                 self._tell(list(self._calls) if swept else touched)
             else:
                 self._told.clear()
@@ -80,7 +85,11 @@ class LiveCalls:
         for call_id in removed:
             self._told.pop(call_id, None)
         if changed or removed:
-            self.bus.publish(TOPIC, {"changed": changed, "removed": removed})
+            for topic in (TOPIC, OWN):
+                self.bus.publish(topic, {"changed": changed, "removed": removed})
+
+    def _wanted(self) -> bool:
+        return self.bus.wanted(TOPIC) or self.bus.wanted(OWN)
 
 
 def view_of(call: Call, snapshot: Snapshot) -> dict[str, Any]:

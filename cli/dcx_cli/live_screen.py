@@ -30,18 +30,23 @@ _FIGURES = (
 
 @dataclass
 class Screen:
-    """`ahead_s`: how far the engine's clock is before ours. `away`: why nothing is heard; empty: it is."""
+    """`ahead_s`: how far the engine's clock is before ours. `away`: why nothing is heard; empty: it is. `degraded`: why
+    calls of some workers may be missing.
+    """
 
     calls: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     ahead_s: float = 0.0
     away: str = "Connecting…"
+    degraded: str = ""
     clock: Callable[[], float] = time.time
 
     def take(self, message: Mapping[str, Any]) -> None:
         """One message of either WebSocket, or what GET /api/live answers."""
         self.away = ""
         self.ahead_s = _epoch(message["at"]) - self.clock()
+        if "degraded" in message:
+            self.degraded = message["degraded"] or ""
         if message["type"] == "snapshot":
             if "metrics" in message:
                 self.metrics = dict(message["metrics"])
@@ -63,6 +68,8 @@ def screen(made: Screen) -> RenderableType:
     parts: list[RenderableType] = [_figures(made)]
     if made.away:
         parts.append(Text(f"{made.away} Trying again…" if made.calls or made.metrics else made.away, style="bold red"))
+    if made.degraded:
+        parts.append(Text(f"Not all calls are shown. {made.degraded}", style="bold yellow"))
     parts.append(_calls(made) if made.calls else Text("No calls are up.", style="dim"))
     return Group(*parts)
 

@@ -35,7 +35,7 @@ from dcx_ari.api import (
     webhooks,
     workers,
 )
-from dcx_ari.api.context import CONTEXT, DEFAULT_ZONE, MAX_BODY, Context, Readiness
+from dcx_ari.api.context import CONTEXT, DEFAULT_ZONE, MAX_BODY, Context, Readiness, Scrape
 from dcx_ari.api.idempotency import idempotent
 from dcx_ari.api.middleware import around, common_headers, errors_as_json
 from dcx_ari.services.gate import Gate
@@ -57,6 +57,7 @@ def make_app(
     *,
     readiness: Readiness = always_ready,
     registry: CollectorRegistry | None = None,
+    scrape: Scrape | None = None,
     more: Iterable[AddRoutes] = (),
     zone: str = DEFAULT_ZONE,
     home: Path | None = None,
@@ -68,7 +69,8 @@ def make_app(
 ) -> web.Application:
     """The API over a migrated database.
 
-    `readiness` says why calls cannot be taken (None: they can). `registry` is where metrics are kept. `more` adds
+    `readiness` says why calls cannot be taken (None: they can). `registry` is where metrics are kept, `scrape`
+    gives them with those of others. `more` adds
     routes of parts that this package does not know. `zone` is the
     company's (IANA); `home` is where recordings are (None: there are none to give). `proxies` are
     the networks of proxies whose X-Forwarded-For is believed; `base_url` begins the links in e-mails.
@@ -78,7 +80,7 @@ def make_app(
         client_max_size=MAX_BODY,
         handler_args={"max_line_size": 8190, "max_field_size": 8190},
     )
-    app[CONTEXT] = Context(database, readiness, registry or CollectorRegistry(), ZoneInfo(zone), home)
+    app[CONTEXT] = Context(database, readiness, registry or CollectorRegistry(), ZoneInfo(zone), home, scrape)
     app[access.GATE] = gate or Gate(database)
     app[access.PROXIES] = parse_networks(proxies)
     app[access.TICKETS] = Tickets()

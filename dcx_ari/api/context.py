@@ -26,6 +26,9 @@ from dcx_ari.store.db import Database, Session
 Readiness = Callable[[], Awaitable[str | None]]
 """Returns None when calls can be taken, otherwise the reason why not."""
 
+Scrape = Callable[[], Awaitable[bytes]]
+"""Returns the figures for Prometheus, where they are more than what is in the registry."""
+
 MAX_BODY = 1024 * 1024
 DEFAULT_ZONE = "America/New_York"
 
@@ -39,6 +42,7 @@ class Context:
     registry: CollectorRegistry
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo(DEFAULT_ZONE))
     home: Path | None = None
+    scrape: Scrape | None = None
     seconds: Histogram = field(init=False)
 
     def __post_init__(self) -> None:

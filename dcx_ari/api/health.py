@@ -78,5 +78,6 @@ async def _ready(request: web.Request) -> web.Response:
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    body = generate_latest(context(request).registry)
+    here = context(request)
+    body = await here.scrape() if here.scrape is not None else generate_latest(here.registry)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -18,7 +18,7 @@ from dcx_ari.api.shapes import MOMENT, NUMBER, TEXT, YES_NO, fields, nullable
 from dcx_ari.api.sockets import MOST, Line, Sockets
 from dcx_ari.bus import Message
 from dcx_ari.services.call_view import View
-from dcx_ari.services.live import TOPIC, LiveFeed, LiveMetrics, now_of, seen
+from dcx_ari.services.live import COVERED, LiveFeed, LiveMetrics, covered, now_of, seen
 from dcx_ari.services.tickets import VALID_S
 from dcx_ari.services.times import rfc3339
 
@@ -95,7 +95,14 @@ class _Live:
                 path="/api/live",
                 handler=self._now,
                 summary="The calls that are up and the figures of now, once",
-                answer=fields(at=MOMENT, metrics=_COUNTS, calls={"type": "array", "items": _CALL}),
+                answer=fields(
+                    at=MOMENT,
+                    metrics=_COUNTS,
+                    calls={"type": "array", "items": _CALL},
+                    workers={"type": "array", "items": TEXT},
+                    missing={"type": "array", "items": TEXT},
+                    degraded=nullable(TEXT),
+                ),
                 refuses=(503,),
                 **shared,
             ),
@@ -129,12 +136,17 @@ class _Live:
         feed, view = self._feed(), _view(request)
 
         async def tell(line: Line) -> None:
-            async with feed.bus.subscribe([TOPIC]) as messages:
-                shown = await _snapshot(line, feed, view)
+            async with feed.watch() as messages:
+                await feed.fresh()
+                shown, told = await _snapshot(line, feed, view)
                 async for message in messages:
                     if message.gap:
-                        shown = await _snapshot(line, feed, view)
-                    elif changes := _changes(message, view, shown):
+                        shown, told = await _snapshot(line, feed, view)
+                        continue
+                    changes, now = _changes(message, view, shown), covered(feed.coverage(), view)
+                    if now != told:
+                        changes, told = {"changed": [], "removed": [], **changes, **now}, now
+                    if changes:
                         await line.send("changes", at=rfc3339(feed.now_ms()), **changes)
 
         return await self.sockets.serve(request, tell)
@@ -143,13 +155,13 @@ class _Live:
         feed, view, metrics = self._feed(), _view(request), self._metrics_of(request)
 
         async def tell(line: Line) -> None:
-            told = await metrics.of(view)
-            await line.send("snapshot", at=rfc3339(feed.now_ms()), metrics=told)
+            told = await metrics.of(view) | covered(feed.coverage(), view)
+            await line.send("snapshot", at=rfc3339(feed.now_ms()), **_apart(told))
             while True:
                 await line.pause(_TICK_S)
-                now = await metrics.of(view)
+                now = await metrics.of(view) | covered(feed.coverage(), view)
                 if changed := {name: value for name, value in now.items() if value != told.get(name)}:
-                    await line.send("changes", at=rfc3339(feed.now_ms()), metrics=changed)
+                    await line.send("changes", at=rfc3339(feed.now_ms()), **_apart(changed))
                 told = now
 
         return await self.sockets.serve(request, tell)
@@ -166,11 +178,20 @@ def _view(request: web.Request) -> View:
     return View(context(request).zone, found.buyer_id, found.source_id)
 
 
-async def _snapshot(line: Line, feed: LiveFeed, view: View) -> set[str]:
-    """Everything; the ids of what was sent. Called with the subscription open, so nothing falls between."""
+def _apart(told: dict[str, Any]) -> dict[str, Any]:
+    """Figures in `metrics`, whose calls they count beside them."""
+    return {
+        "metrics": {name: value for name, value in told.items() if name not in COVERED},
+        **{name: value for name, value in told.items() if name in COVERED},
+    }
+
+
+async def _snapshot(line: Line, feed: LiveFeed, view: View) -> tuple[set[str], dict[str, Any]]:
+    """Everything; the ids of the calls, and the coverage. With the subscription open, so nothing falls between."""
     calls = [shown for call in feed.calls() if (shown := seen(call, view)) is not None]
-    await line.send("snapshot", at=rfc3339(feed.now_ms()), calls=calls)
-    return {call["id"] for call in calls}
+    told = covered(feed.coverage(), view)
+    await line.send("snapshot", at=rfc3339(feed.now_ms()), calls=calls, **told)
+    return {call["id"] for call in calls}, told
 
 
 def _changes(message: Message, view: View, shown: set[str]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ _STATUS = (
     (errors.Gone, 410),
     (errors.Stale, 412),
     (errors.Conflict, 409),
+    (errors.Unavailable, 503),
     (errors.Refused, 422),
 )
 

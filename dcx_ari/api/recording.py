@@ -1,4 +1,4 @@
-"""Pausing the recording of a live call: `POST /api/calls/{id}/recording/pause` and `…/resume`."""
+"""Pausing the recording of a live call, whichever worker has it: `POST /api/calls/{id}/recording/pause`, `…/resume`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dcx_ari.services import audit
 from dcx_ari.services.errors import NotFound
 
 Pause = Callable[[str, bool], Awaitable[bool]]
-"""(call id, paused) -> whether a recording of that call runs."""
+"""(call id, paused) -> whether a recording of that call runs. Raises Unavailable where that cannot be found out."""
 
 
 class Recording(msgspec.Struct):
@@ -48,6 +48,7 @@ def routes(pause: Pause) -> Callable[[web.Application], None]:
                     permission="calls.edit",
                     tag="Calls",
                     answer=Recording,
+                    refuses=(503,),
                 )
                 for verb in ("pause", "resume")
             ],

@@ -42,6 +42,10 @@ class Conflict(Refused):
     """The request is well formed but clashes with what is there."""
 
 
+class Unavailable(Refused):
+    """It may be done, but not now: what is needed for it is away."""
+
+
 class Stale(Conflict):
     """The row changed since the asker read it. `current` says how it is now, in JSON values.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NamedTuple, Protocol
 
-from dcx_ari.bus import Bus
+from dcx_ari.bus import Message
 from dcx_ari.decide.date_ranges import named_range
 from dcx_ari.services.call_view import View
 from dcx_ari.services.concurrency import concurrency
@@ -29,14 +30,43 @@ LiveCall = Mapping[str, Any]
 """JSON values of one call. `buyers` (id and name) and `source_id` say whose it is."""
 
 
-class LiveFeed(Protocol):
-    """The calls that are up now, and the bus on which their changes are told."""
+class Coverage(NamedTuple):
+    """The workers whose calls are shown, and those that live but are not heard.
 
-    bus: Bus
+    `degraded` says why calls may be missing.
+    """
+
+    workers: Sequence[str]
+    missing: Sequence[str] = ()
+    degraded: str | None = None
+
+
+COVERED = Coverage._fields
+
+
+class LiveFeed(Protocol):
+    """The calls that are up now, in all workers that can be heard."""
 
     def calls(self) -> Sequence[LiveCall]: ...
 
     def now_ms(self) -> int: ...
+
+    def coverage(self) -> Coverage: ...
+
+    async def fresh(self) -> None:
+        """Returns when `calls` are those of all workers, or as many as answer within a second or so."""
+        ...
+
+    def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Message]]:
+        """Messages on `TOPIC` from the moment of entering on; one without calls says that the coverage has changed."""
+        ...
+
+
+def covered(coverage: Coverage, view: View) -> dict[str, Any]:
+    """JSON values. Whose key is tied to a buyer or a source is told whether calls may be missing, and nothing of us."""
+    if view.buyer_id is None and view.source_id is None:
+        return {"workers": list(coverage.workers), "missing": list(coverage.missing), "degraded": coverage.degraded}
+    return {"workers": [], "missing": [], "degraded": "some calls may be missing" if coverage.degraded else None}
 
 
 def seen(call: LiveCall, view: View) -> dict[str, Any] | None:
@@ -81,6 +111,7 @@ class LiveMetrics:
 
     async def _ask(self, view: View) -> dict[str, Any]:
         feed = self._feed()
+        await feed.fresh()
         calls = [call for call in feed.calls() if seen(call, view) is not None]
         today = named_range("today", feed.now_ms(), view.zone)
         async with self._database.read() as session:
@@ -99,5 +130,7 @@ class LiveMetrics:
 
 async def now_of(feed: LiveFeed, metrics: LiveMetrics, view: View) -> dict[str, Any]:
     """Figures and calls at once, for a script."""
+    found = await metrics.of(view)
+    await feed.fresh()
     calls = [shown for call in feed.calls() if (shown := seen(call, view)) is not None]
-    return {"at": rfc3339(feed.now_ms()), "metrics": await metrics.of(view), "calls": calls}
+    return {"at": rfc3339(feed.now_ms()), "metrics": found, "calls": calls, **covered(feed.coverage(), view)}

@@ -61,3 +61,18 @@ async def claim_calls(database: Database, of: str, by: str) -> set[str]:
         held = text("UPDATE cap_holds SET worker = :by WHERE worker = :of AND state = 'held'")
         await session.execute(held, {"by": by, "of": of})
         return ids
+
+
+async def alive(database: Database, slot: str, since: int) -> list[str]:
+    """The slots, but for this one, that have a process, and were seen at or after `since` (epoch ms)."""
+    gone: WorkerState = "gone"
+    async with database.read() as session:
+        query = select(Worker.slot).where(col(Worker.slot) != slot, col(Worker.seen_at) >= since)
+        return list((await session.exec(query.where(col(Worker.state) != gone).order_by(col(Worker.slot)))).all())
+
+
+async def worker_of(database: Database, call_id: str) -> str | None:
+    """Whose the call is; None where there is no such call, or it has ended."""
+    async with database.read() as session:
+        query = select(Call.worker).where(col(Call.id) == call_id, col(Call.ended_at).is_(None))
+        return (await session.exec(query)).first()

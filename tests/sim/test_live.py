@@ -27,7 +27,7 @@ class Listener:
         self._x = x
 
     async def listen(self, ready: asyncio.Event) -> None:
-        async with self._x.engine.live.bus.subscribe([TOPIC]) as messages:
+        async with self._x.engine.live.watch() as messages:
             ready.set()
             async for message in messages:
                 self.heard.append((asyncio.get_running_loop().time(), message))
@@ -82,7 +82,7 @@ async def test_a_call_from_ringing_to_its_end(tmp_path: Path) -> None:
 async def test_nothing_is_worked_out_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with exchange(tmp_path) as x:
         looked: list[str] = []
-        monkeypatch.setattr("dcx_ari.live.view_of", lambda call, _snapshot: looked.append(call.id) or {})
+        monkeypatch.setattr("dcx_ari.live.view_of", lambda call, _snapshot: looked.append(call.id) or {"id": call.id})
         await x.buyer("Acme", Answers(1.0, hangs_up_after=10.0))
         x.call()
         await x.over()

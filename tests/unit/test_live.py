@@ -23,7 +23,7 @@ from dcx_ari.bus.memory import MemoryBus
 from dcx_ari.remote import EngineAway, Remote
 from dcx_ari.services.errors import Refused
 from dcx_ari.services.keys import create_key, revoke_key
-from dcx_ari.services.live import TOPIC, LiveMetrics
+from dcx_ari.services.live import TOPIC, Coverage, LiveMetrics
 from dcx_ari.services.roles import create_role
 from dcx_ari.services.tickets import VALID_S, Tickets
 from dcx_ari.store.db import open_database
@@ -60,12 +60,21 @@ class Feed:
     def __init__(self) -> None:
         self.bus = MemoryBus(most_waiting=3)
         self.up: dict[str, dict[str, Any]] = {}
+        self.covered = Coverage(["dcx-0"])
 
     def calls(self) -> list[dict[str, Any]]:
         return list(self.up.values())
 
     def now_ms(self) -> int:
         return NOW
+
+    def coverage(self) -> Coverage:
+        return self.covered
+
+    async def fresh(self) -> None: ...
+
+    def watch(self) -> Any:
+        return self.bus.subscribe([TOPIC])
 
     def tell(self, *changed: dict[str, Any], removed: tuple[str, ...] = ()) -> None:
         self.up |= {each["id"]: each for each in changed}

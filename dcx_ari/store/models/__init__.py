@@ -132,6 +132,7 @@ __all__ = [
     "FlowFields",
     "FlowVersion",
     "IdempotencyKey",
+    "Installation",
     "Invitation",
     "JobRun",
     "KeyKind",
