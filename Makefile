@@ -1,6 +1,7 @@
 # make demo   a real call on this machine, from nothing
 # make test   every tier of tests
 # make check  format, lint, types, generated files
+# make chaos  kill everything, again and again, under real calls
 # make bench  figures, each beside a named rival
 # make help   all of them
 
@@ -10,7 +11,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check format generate bench clean
+.PHONY: help setup demo test unit check format generate bench chaos clean
 
 help:
 	@echo "make demo      set up everything and place a real call"
@@ -20,6 +21,7 @@ help:
 	@echo "make format    format the code"
 	@echo "make generate  write the generated files again (ARI types, schemas)"
 	@echo "make bench     measure; writes bench/results.md"
+	@echo "make chaos     real calls while everything is killed and stopped (5 min); CHAOS=... for options"
 	@echo "make clean     remove the virtual environment and caches of this checkout"
 
 setup: $(STAMP)
@@ -66,6 +68,10 @@ generate: setup
 bench: setup
 	@$(BIN)/python -m dcx_asterisk fetch engine phones servers
 	@$(BIN)/python -m bench
+
+chaos: setup
+	@$(BIN)/python -m dcx_asterisk fetch engine servers
+	@$(BIN)/python -m chaos $(CHAOS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

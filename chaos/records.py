@@ -10,8 +10,8 @@ import msgspec
 
 class Heard(msgspec.Struct):
     """What one phone heard of the other in one call. `first_at` and `last_at` are the tone's; a gap is a time between
-    them in which it was not heard, `lost` counts packets by their sequence numbers, of `packets` that came, `pause_s` is
-    the longest time between two of them.
+    them in which it was not heard. `lost` counts packets by their sequence numbers, of `packets` that came; `pause_s`
+    is the longest time between two of them.
     """
 
     packets: int = 0
