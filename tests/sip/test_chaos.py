@@ -17,7 +17,7 @@ async def test_whatever_is_killed_those_who_talk_go_on_talking() -> None:
         seed=SEED,
         calls=30,
         kills=5,
-        rate=3.0,
+        rate=4.0,
         talk_s=4.0,
         workers=2,
         database="sqlite",
