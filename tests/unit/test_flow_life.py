@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from io import BytesIO
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from dcx_ari import examples
 from dcx_ari.flows.document import from_data, load_yaml, parse
 from dcx_ari.flows.drawing import Counts, TooLarge, mermaid, svg
 from dcx_ari.flows.known import Known
@@ -32,6 +33,7 @@ from tests.unit.rows_kit import add, edit, opened
 
 pytestmark = pytest.mark.unit
 
+EXAMPLE = Path(examples.__file__).with_name("insurance.yaml")
 HANGUP = {"start": "end", "nodes": {"end": {"type": "hangup"}}}
 SAYS = {"start": "end", "nodes": {"end": {"type": "hangup", "say": "Bye."}}}
 AHEAD = {
@@ -256,6 +258,19 @@ async def test_callers_are_counted_by_the_way_they_took(db: Database) -> None:
         counts = await flow_pictures.counts_of(session, "F", 1_000, 2_000)
         assert (await flow_pictures.counts_of(session, "F", 0, 1_000)).calls == 0
     assert (counts.calls, counts.nodes["main"], counts.edges["main", "1"], counts.edges["main", ""]) == (4, 3, 2, 1)
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_no_label_of_a_picture_stands_on_another(counted: bool) -> None:
+    """In the example, which has three ways out of a node, and labels that are longer than their boxes are apart."""
+    document = from_data(load_yaml(EXAMPLE.read_text()))
+    edges = {(name, edge.label): 1234 for name, node in document.nodes.items() for edge in node.edges()}
+    root = ElementTree.fromstring(svg(document, Counts(edges, {}, 9) if counted else None))  # noqa: S314  our own
+    labels = [each for each in root.iter() if each.get("class") == "label"]
+    spots = [(float(each.get("x", 0)), float(each.get("y", 0)), len(each.text or "") * 5.5) for each in labels]
+    assert len(spots) >= 10
+    for (x, y, wide), (other_x, other_y, other_wide) in combinations(spots, 2):
+        assert abs(y - other_y) >= 11 or abs(x - other_x) >= (wide + other_wide) / 2
 
 
 MARKUP = "<script>alert('x')</script>\"]|`#"
