@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dcx_ari.call.call import Call
 from dcx_ari.call.leg import Leg
-from dcx_ari.decide.conversion import Stages
 from dcx_ari.decide.cost import cost_cents, rate_for
 from dcx_ari.decide.payout import paid_before, payout_cents, payout_due_at
 from dcx_ari.decide.periods import zone_of
@@ -22,7 +21,7 @@ def payout_of(call: Call, account: Account, snapshot: Snapshot, revenue_cents: i
     leg = _connected_leg(call)
     if source is None or source.payout is None or leg is None:
         return []
-    stages = stages_of(call, leg)
+    stages = leg.stages(call.caller.ended_at)
     due = payout_due_at(source.payout, stages)
     if due is None or due > (stages.ended or now):
         return []
@@ -58,12 +57,6 @@ def cost_of(call: Call, snapshot: Snapshot) -> list[Money]:
         if cents:
             entries.append(Money(call.id, "cost", leg.id, cents, reason=trunk.name, buyer_id=leg.buyer_id))
     return entries
-
-
-def stages_of(call: Call, leg: Leg) -> Stages:
-    """When the leg reached what, as rules about money ask for it."""
-    ended = leg.ended_at or call.caller.ended_at
-    return Stages(leg.dialled_at, leg.answered_at, leg.accepted_at, leg.bridged_at, ended)
 
 
 def _connected_leg(call: Call) -> Leg | None:

@@ -1,4 +1,5 @@
-"""Which database the tests run on: those of a module marked `databases` on both."""
+"""Which database the tests run on: those of a module marked `databases` on both. And which tests get a second chance:
+those in real time, one rerun, which the summary names."""
 
 from __future__ import annotations
 

@@ -130,11 +130,6 @@ class Link:
             await self._news.wait()
         return self._frames.popleft()
 
-    @property
-    def unread(self) -> int:
-        """Events received and not yet taken by the iteration."""
-        return len(self._frames)
-
     async def close(self, why: str = "closed by us") -> None:
         """End the session and wait until the reader is gone."""
         self._end(why)

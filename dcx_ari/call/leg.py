@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from dcx_ari.ari import events as ev
 from dcx_ari.decide.causes import LegResult, leg_result
+from dcx_ari.decide.conversion import Stages
 
 _LOCAL_HANGUP = 32  # what Asterisk puts into the request for its own hangups: no Q.850 cause
 
@@ -76,6 +77,11 @@ class Leg:
             return LegResult.NO_ANSWER
         alerted = self.ringing_at is not None
         return leg_result(cause=self.ended.cause, tech_cause=self.ended.tech_cause, alerted=alerted)
+
+    def stages(self, caller_ended_at: int | None) -> Stages:
+        """When it reached what, as rules about money ask for it; it ends with the caller at the latest."""
+        ended = self.ended_at or caller_ended_at
+        return Stages(self.dialled_at, self.answered_at, self.accepted_at, self.bridged_at, ended)
 
     def on_event(self, event: ev.Event, now_ms: int) -> None:
         match event:

@@ -9,7 +9,7 @@ from types import TracebackType
 from dcx_ari.call.call import Call
 from dcx_ari.call.leg import Leg
 from dcx_ari.call.tasks import cancel_and_wait
-from dcx_ari.decide.conversion import Conversion, Heard, Stages, conversion_due
+from dcx_ari.decide.conversion import Conversion, Heard, conversion_due
 from dcx_ari.decide.rows import Buyer, ConversionRule
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,7 @@ class Meter:
     async def _look(self) -> int | None:
         """Book what has been earned. Else when to look again (epoch ms), None: when something changes."""
         leg = self._leg
-        ended = leg.ended_at or self._call.caller.ended_at
-        stages = Stages(leg.dialled_at, leg.answered_at, leg.accepted_at, leg.bridged_at, ended)
+        stages = leg.stages(self._call.caller.ended_at)
         heard = Heard(digits=frozenset(leg.digits))
         verdict = conversion_due(self._rules, self._buyer, stages, heard, self._call.ports.now_ms())
         if not isinstance(verdict, Conversion):

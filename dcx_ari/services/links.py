@@ -22,12 +22,6 @@ LINKS: Mapping[str, tuple[str, str]] = {
 """Resource that has links -> (the links' resource, the column that names the owner)."""
 
 
-def link_fields(owner: str) -> tuple[str, ...]:
-    """Fields of a link that a person gives, without the owner's."""
-    link_name, column = LINKS[owner]
-    return tuple(name for name in RESOURCES[link_name].writable if name != column)
-
-
 async def links(session: AsyncSession, owner: str, key: str | int) -> list[dict[str, Any]]:
     """What is attached to a campaign, or who is in a group. Raises NotFound."""
     link, column = _link(owner)
