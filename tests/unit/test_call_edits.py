@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,53 +10,27 @@ import pytest
 from sqlmodel import col, select
 
 from dcx_ari.services import call_notes, callbacks
-from dcx_ari.services.audit import Actor
 from dcx_ari.services.call_tags import tag_call, tag_calls, untag_call, untag_calls
 from dcx_ari.services.calls import list_calls, show_call
 from dcx_ari.services.errors import Conflict, Invalid, NotFound
 from dcx_ari.services.listing import Query
 from dcx_ari.services.uncompleted import list_uncompleted
-from dcx_ari.store.db import Database, open_database
-from dcx_ari.store.migrate import migrate
+from dcx_ari.store.db import Database
 from dcx_ari.store.models import AuditEntry, CallSessionTag, Suppression
-from tests.unit.call_log_kit import ZONE, add, at, call, configure
+from tests.unit.call_log_kit import BOB, NOON, add, as_kim, four_calls
 
 pytestmark = [pytest.mark.unit, pytest.mark.databases]
-
-NOON = at("2026-03-02T12:00")
-HOUR = 3_600_000
-ANN = "+12125550100"
-BOB = "+13105550199"
 
 
 @pytest.fixture(scope="module")
 def template(dbms: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "dcx.db"
-
-    async def make() -> None:
-        database = open_database(f"sqlite:///{path}")
-        await migrate(database)
-        await configure(database)
-        await add(
-            database,
-            call("call0000a", NOON, campaign_id=1, caller_name="ANN B"),
-            call("call0000b", NOON + 1, status="BUSY", failure_reason="all_no_answer", caller=BOB, traffic_source_id=2),
-            call("call0000c", NOON + 2, status="FAILED", failure_reason="all_maxed_out", campaign_id=77),
-            call("call0000d", NOON + 3, status="ABANDONED", failure_reason="caller_hung_up", caller="anonymous"),
-        )
-        await database.close()
-
-    asyncio.run(make())
-    return path
+    return four_calls(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture
 async def db(template: Path, tmp_path: Path) -> AsyncIterator[Database]:
-    shutil.copy(template, tmp_path / "dcx.db")
-    info = {"zone": ZONE, "actor": Actor("cli", "kim", "kim")}
-    opened = replace(open_database(f"sqlite:///{tmp_path}/dcx.db"), info=info)
-    yield opened
-    await opened.close()
+    async with as_kim(template, tmp_path) as opened:
+        yield opened
 
 
 async def audited(db: Database) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from dcx_ari.outbox import DISABLE_AFTER_MS, PER_ENDPOINT
 from dcx_ari.services import outbox as people
 from dcx_ari.services import webhooks
 from dcx_ari.store.db import Database, open_database
-from dcx_ari.store.migrate import migrate
 from dcx_ari.store.models import ConfigVersion
 from dcx_ari.store.outbox import MAX_PAYLOAD, TooLarge, put
+from tests.unit.rows_kit import migrated, opened
 
 pytestmark = [pytest.mark.unit, pytest.mark.databases]
 DAY_MS = 86_400_000
@@ -27,17 +26,13 @@ DAY_MS = 86_400_000
 
 @pytest.fixture(scope="module")
 def template(dbms: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "dcx.db"
-    asyncio.run(migrate(f"sqlite:///{path}"))
-    return path
+    return migrated(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture
 async def db(tmp_path: Path, template: Path) -> AsyncIterator[Database]:
-    shutil.copy(template, tmp_path / "dcx.db")
-    opened = open_database(f"sqlite:///{tmp_path}/dcx.db")
-    yield opened
-    await opened.close()
+    async with opened(template, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

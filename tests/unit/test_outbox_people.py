@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,27 +15,23 @@ from dcx_ari.services import outbox_check
 from dcx_ari.services.errors import Conflict, Invalid, NotFound, UnknownKey
 from dcx_ari.settings import read_settings
 from dcx_ari.store import deliveries
-from dcx_ari.store.db import Database, open_database
-from dcx_ari.store.migrate import migrate
+from dcx_ari.store.db import Database
 from dcx_ari.store.models import JobRun
 from dcx_ari.store.outbox import put
+from tests.unit.rows_kit import migrated, opened
 
 pytestmark = [pytest.mark.unit, pytest.mark.databases]
 
 
 @pytest.fixture(scope="module")
 def template(dbms: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "dcx.db"
-    asyncio.run(migrate(f"sqlite:///{path}"))
-    return path
+    return migrated(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture
 async def db(tmp_path: Path, template: Path) -> AsyncIterator[Database]:
-    shutil.copy(template, tmp_path / "dcx.db")
-    opened = open_database(f"sqlite:///{tmp_path}/dcx.db")
-    yield opened
-    await opened.close()
+    async with opened(template, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ import pytest
 from dcx_ari.decide.rowjson import pack, parse
 from dcx_ari.decide.rows import Buyer, DuplicateRule, Filter
 from dcx_ari.decide.snapshot import TABLES, amend, build
-from dcx_ari.decide.validate import problems_of
 
-from .world import ALWAYS, NUMBER, buyer, config, decide, order, reasons, tables
+from .world import ALWAYS, buyer, config, decide, order, reasons, tables
 
 pytestmark = pytest.mark.unit
 
@@ -98,74 +97,3 @@ def test_new_members_and_peers_are_seen() -> None:
     more = amend(snapshot, {"buyer_group_members": [{"id": 2, "group_id": 1, "buyer_id": 2}]}, version=2)
     assert set(order(decide(more))) == {1, 2}
     assert more.compiled.buyers[1].peers == {1, 2}
-
-
-def found(table: str, row: dict[str, Any], **more: Any) -> set[tuple[str, str]]:
-    snapshot = config(
-        [buyer(1), buyer(2, endpoint_type="GROUP", endpoint_value="G")],
-        buyer_groups=[{"id": 1, "name": "G"}],
-        buyer_group_members=[{"id": 1, "group_id": 1, "buyer_id": 1}],
-        **more,
-    )
-    return {(p.field, p.rule) for p in problems_of(table, row, snapshot)}
-
-
-@pytest.mark.parametrize(
-    ("table", "row", "expected"),
-    [
-        ("buyers", buyer(5), set()),
-        ("buyers", buyer(5, daily_cap=-1), {("daily_cap", "negative")}),
-        ("buyers", buyer(5, revenue_cap_total_cents=-1), {("revenue_cap_total_cents", "negative")}),
-        ("buyers", buyer(5, timezone="Mars/Olympus"), {("timezone", "time_zone")}),
-        ("buyers", buyer(5, ring_timeout_s=4), {("ring_timeout_s", "minimum")}),
-        ("buyers", buyer(5, weight=101), {("weight", "range")}),
-        ("buyers", buyer(5, tier="x"), {("tier", "shape")}),
-        ("buyers", buyer(5, schedule_id=9), {("schedule_id", "unknown")}),
-        ("buyers", buyer(5, endpoint_value=NUMBER), {("endpoint_value", "loop")}),
-        ("buyers", buyer(5, endpoint_value="12"), {("endpoint_value", "no_trunk")}),
-        ("buyers", buyer(5, filters=[{"tag": "t", "op": "=~", "value": "(a+)+"}]), {("filters", "pattern")}),
-        ("buyers", buyer(5, filters=[{"tag": "t", "op": "is", "value": "a"}]), {("filters", "operator")}),
-        ("buyers", buyer(5, conversion_rules=[{"hours": [["9", "10"]]}]), {("conversion_rules", "hours")}),
-        (
-            "buyers",
-            buyer(1, endpoint_type="GROUP", endpoint_value="G"),
-            {("endpoint_value", "cycle")},
-        ),
-        (
-            "buyers",
-            buyer(5, endpoint_type="GROUP", endpoint_value="H"),
-            {("endpoint_value", "unknown")},
-        ),
-        ("buyer_group_members", {"id": 9, "group_id": 1, "buyer_id": 2}, {("buyer_id", "cycle")}),
-        ("buyer_group_members", {"id": 9, "group_id": 7, "buyer_id": 2}, {("buyer_id", "nested")}),
-        ("buyer_group_members", {"id": 9, "group_id": 1, "buyer_id": 7}, {("buyer_id", "unknown")}),
-        ("campaign_buyers", {"id": 9, "campaign_id": 1}, {("buyer_id", "either")}),
-        ("campaign_buyers", {"id": 9, "campaign_id": 8, "buyer_id": 1}, {("campaign_id", "unknown")}),
-        ("campaigns", {"id": 1, "schedule_id": 3}, {("schedule_id", "unknown")}),
-        ("schedules", {"id": 1, "timezone": "Mars/Olympus"}, {("timezone", "time_zone")}),
-        ("schedules", {"id": 1, "weekly": {"mon": [["x", "y"]]}}, {("weekly", "hours")}),
-        (
-            "schedules",
-            {"id": 1, "recurrence": [{"rrule": "FREQ=DAILY", "dtstart": "2026-01-01T00:00"}]},
-            {("recurrence", "hours")},
-        ),
-        (
-            "traffic_sources",
-            {"id": 1, "payout": {"model": "hours", "hours": [{"start": "9", "end": "10:00", "cents": 1}]}},
-            {("payout", "hours")},
-        ),
-    ],
-)
-def test_bad_rows_are_refused_with_field_and_rule(
-    table: str, row: dict[str, Any], expected: set[tuple[str, str]]
-) -> None:
-    assert found(table, row) == expected
-
-
-def test_a_tier_of_zero_weights_is_refused() -> None:
-    data = tables([buyer(1, weight=0), buyer(2, weight=0, apart=True), buyer(3, tier=1, weight=0, apart=True)])
-    snapshot = build(data, version=1)
-    row = {"id": 9, "campaign_id": 1, "buyer_id": 2}
-    assert [(p.field, p.rule) for p in problems_of("campaign_buyers", row, snapshot)] == [("weight", "all_zero")]
-    assert problems_of("campaign_buyers", {**row, "weight": 1}, snapshot) == []
-    assert problems_of("campaign_buyers", {**row, "buyer_id": 3}, snapshot) == []
