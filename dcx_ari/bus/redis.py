@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import EqualJitterBackoff, NoBackoff
+from redis.exceptions import RedisError
 
 from dcx_ari.bus import Message, Payload
 from dcx_ari.bus.listeners import MOST_WAITING, Listeners
@@ -97,14 +98,14 @@ class RedisBus:
         """Keep the connection, for ever."""
         again = EqualJitterBackoff(cap=_AGAIN_S[1], base=_AGAIN_S[0])
         while True:
-            self._lost(await _first_failure(self._connected()))
+            self._lost(await self._failure())
             self._failures += 1
             await asyncio.sleep(again.compute(min(self._failures, 20)))
 
     # -- one connection -------------------------------------------------------------------------------------
 
-    async def _connected(self) -> None:
-        """Until it breaks. Raises whatever says why."""
+    async def _failure(self) -> BaseException:
+        """Connect, and return what went wrong when it has."""
         client: Redis = Redis.from_url(
             self._url,
             protocol=2,
@@ -112,14 +113,19 @@ class RedisBus:
             socket_timeout=_ANSWER_S,
             retry=Retry(NoBackoff(), 0),
         )
+        pubsub, subscribed = client.pubsub(), asyncio.Event()
         try:
-            async with client.pubsub() as pubsub:
-                await pubsub.subscribe(self._prefix + self._beat)
-                raise await _first_failure(self._hear(pubsub), self._speak(client, pubsub))
+            return await _first_failure(self._hear(pubsub, subscribed), self._speak(client, pubsub, subscribed))
         finally:
-            await client.aclose()
+            with suppress(RedisError, OSError):
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
+            with suppress(RedisError, OSError):
+                await client.aclose()
+            await asyncio.sleep(0)  # connections are closed in the loop's next turn
 
-    async def _hear(self, pubsub: PubSub) -> None:
+    async def _hear(self, pubsub: PubSub, subscribed: asyncio.Event) -> None:
+        await pubsub.subscribe(self._prefix + self._beat)
+        subscribed.set()
         while True:
             message = await pubsub.get_message(timeout=SILENT_S)
             if message is None:
@@ -148,7 +154,8 @@ class RedisBus:
         elif envelope.sender != self._me:
             self._listeners.publish(topic, envelope.payload)
 
-    async def _speak(self, client: Redis, pubsub: PubSub) -> None:
+    async def _speak(self, client: Redis, pubsub: PubSub, subscribed: asyncio.Event) -> None:
+        await subscribed.wait()
         loop, asked = asyncio.get_running_loop(), set[str]()
         beat_at = loop.time()
         while True:

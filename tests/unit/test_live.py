@@ -150,6 +150,28 @@ async def test_a_snapshot_then_numbered_changes(made: Made, client: Client, feed
         assert (third["seq"], third["changed"], third["removed"]) == (3, [], ["a"])
 
 
+async def test_what_is_not_covered_is_said_and_when_it_changes(made: Made, client: Client, feed: Feed) -> None:
+    feed.covered = Coverage(["dcx-0"], ["dcx-1"], "redis: away")
+    headers, tied = await key(made), await key(made, buyer_id=1)
+    async with client.ws_connect("/ws/live-calls", headers=headers) as socket:
+        first = await heard(socket)
+        assert (first["workers"], first["missing"], first["degraded"]) == (["dcx-0"], ["dcx-1"], "redis: away")
+        feed.tell(call("a", 1))
+        assert "degraded" not in await heard(socket)
+        feed.covered = Coverage(["dcx-0", "dcx-1"])
+        feed.tell()
+        news = await heard(socket)
+        assert (news["changed"], news["workers"], news["degraded"]) == ([], ["dcx-0", "dcx-1"], None)
+    feed.covered = Coverage(["dcx-0"], ["dcx-1"], "redis: away")
+    answer = await (await client.get("/api/live", headers=headers)).json()
+    assert (answer["missing"], answer["degraded"]) == (["dcx-1"], "redis: away")
+    answer = await (await client.get("/api/live", headers=tied)).json()
+    assert (answer["workers"], answer["missing"], answer["degraded"]) == ([], [], "some calls may be missing")
+    async with client.ws_connect("/ws/live-metrics", headers=headers) as socket:
+        first = await heard(socket)
+        assert (first["degraded"], "degraded" in first["metrics"]) == ("redis: away", False)
+
+
 async def test_who_is_too_slow_gets_a_snapshot_again(made: Made, client: Client, feed: Feed):
     async with client.ws_connect("/ws/live-calls", headers=await key(made)) as socket:
         await heard(socket)
@@ -395,6 +417,10 @@ def test_the_screen():
     assert "ringing 3" in text
     assert "Best" in text
     assert "Acme" not in text
+    made.take({"type": "changes", "seq": 3, "at": at, "degraded": "redis: away: only the calls of dcx-0 are shown"})
+    assert "Not all calls are shown. redis: away: only the calls of dcx-0 are shown" in drawn(made)
+    made.take({"type": "changes", "seq": 4, "at": at, "degraded": None})
+    assert "Not all calls" not in drawn(made)
     made.away = "no engine answers"
     assert "no engine answers" in drawn(made)
     made.take({"type": "snapshot", "seq": 1, "at": at, "calls": []})
