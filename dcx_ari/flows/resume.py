@@ -11,7 +11,7 @@ from dcx_ari.call.ports import Held
 from dcx_ari.call.runner import Flow
 from dcx_ari.call.saved import Saved
 from dcx_ari.decide.reasons import FailureReason
-from dcx_ari.decide.recovery import Enter, Finish, Talk
+from dcx_ari.decide.recovery import TALKING, Enter, Finish, Talk
 from dcx_ari.flows.fallback import fall_back
 from dcx_ari.flows.inbound import Documents, inbound
 from dcx_ari.flows.offer import until_parted
@@ -43,12 +43,35 @@ def resumed(
 
 
 async def _talk(call: Call, saved: Saved, leg: Leg) -> FailureReason | None:
+    if saved.stage != TALKING:
+        _catch_up(call, saved, leg)
     held = await _restore(call, saved, leg)
     if held is not None:
         return await resume_talk(call, leg, held)
     await until_parted(call, leg)
     call.ended_by = "buyer"
     return None
+
+
+def _catch_up(call: Call, saved: Saved, leg: Leg) -> None:
+    """They were joined in the last moment before the kill: write down what was not committed any more."""
+    attempt, group_attempt = _attempt(saved, leg)
+    state = {
+        **saved.stage_data,
+        "leg": leg.id,
+        "bridge": leg.bridge_id,
+        "recording": call.recording_id,
+        "since": leg.bridged_at,
+        "attempt": attempt,
+        "group_attempt": group_attempt,
+    }
+    call.note_stage(TALKING, **state)
+    if leg.buyer_id is not None:
+        call.sold_to(leg.buyer_id, leg.group_id)
+    call.ports.journal.leg(call.id, leg)
+    call.ports.journal.update(
+        call.id, answered_at=call.caller.answered_at, connected_at=leg.bridged_at, status="IN_PROGRESS"
+    )
 
 
 async def _finish(call: Call, saved: Saved, verdict: Finish) -> None:

@@ -46,6 +46,23 @@ async def test_who_talks_goes_on_talking_and_is_sold_once(tmp_path: Path) -> Non
             )
 
 
+async def test_joined_in_the_last_moment_is_sold_to_whom_it_was_sold(tmp_path: Path) -> None:
+    async with exchange(tmp_path / "a") as x:
+        buyer = await x.buyer("Acme", AnswersThenHangsUp(60.0), conversion_rules=CONVERTS_AFTER_30)
+        caller = x.call()
+        async with asyncio.timeout(60):
+            while not x.fake.core.bridges or not any(len(each.members) == 2 for each in x.fake.core.bridges.values()):
+                await asyncio.sleep(0.0002)
+        async with killed(x):
+            (before,) = await x.query("SELECT stage, data FROM (SELECT stage, stage_data AS data FROM calls)")
+            (call,) = await x.over()
+            assert caller.talked_with(buyer.call) == pytest.approx(60, abs=0.5)
+            assert (call["status"], call["revenue_cents"]) == ("COMPLETED", 2500)
+            assert call["buyer_id"] is not None, before
+            assert call["connected_at"] is not None
+            assert call["answered_at"] is not None
+
+
 async def test_a_conversion_before_the_kill_is_not_booked_again(tmp_path: Path) -> None:
     async with exchange(tmp_path / "a") as x:
         await x.buyer("Acme", AnswersThenHangsUp(60.0), conversion_rules=CONVERTS_AFTER_30)
