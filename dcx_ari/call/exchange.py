@@ -20,7 +20,7 @@ from dcx_ari.call.call import Call
 from dcx_ari.call.delivery import resource_of
 from dcx_ari.call.ids import call_of, new_call_id
 from dcx_ari.call.inbound import parse_inbound
-from dcx_ari.call.leg import Ended
+from dcx_ari.call.leg import Ended, Leg
 from dcx_ari.call.ports import Inbound, Ports
 from dcx_ari.call.runner import Flow, run_call
 from dcx_ari.call.tasks import Spawner, cancel_and_wait
@@ -28,6 +28,7 @@ from dcx_ari.decide.causes import Cause
 
 log = logging.getLogger(__name__)
 
+_DIALLED_MS = 5_000  # a request for a channel takes no longer
 _NEXT_ENGINE = "next"  # label of the dialplan, see asterisk/dcx_asterisk/config/extensions.conf
 
 MakeCall = Callable[[str, Inbound, Ari, str, Ports], Call]
@@ -184,15 +185,30 @@ class Exchange:
         await self.miss_ended(restarted=before != self.asterisk_started)
 
     async def miss_ended(self, *, restarted: bool = False) -> None:
-        """End the legs of live calls whose channels are no more: they went while their events did not reach us."""
-        if not self.calls:
+        """End the legs of live calls whose channels are no more: they went while their events did not reach us.
+
+        Only what was there before we ask can be missed: calls go on meanwhile, and dial.
+        """
+        began = self.ports.now_ms()
+        there = [
+            (call, leg)
+            for call in self.calls.values()
+            for leg in (call.caller, *call.legs.values())
+            if leg.live and (leg is call.caller or _existed(leg, began))
+        ]
+        if not there:
             return
         present = {channel.id for channel in await self.ari.channels.list()}
         now = self.ports.now_ms()
-        for call in list(self.calls.values()):
-            for leg in (call.caller, *call.legs.values()):
-                if leg.live and leg.id not in present:
-                    leg.end(Ended(Cause.NORMAL, None), now)
-                    if leg is call.caller and restarted:
-                        call.failure_reason = "node_lost"
-            call.nudge()
+        for call, leg in there:
+            if leg.live and leg.id not in present:
+                leg.end(Ended(Cause.NORMAL, None), now)
+                if leg is call.caller and restarted:
+                    call.failure_reason = "node_lost"
+                call.nudge()
+
+
+def _existed(leg: Leg, now_ms: int) -> bool:
+    """Whether Asterisk surely has, or had, a channel for the leg: it was heard of, or asked for long ago."""
+    heard_of = leg.in_stasis or leg.ringing_at is not None or leg.answered_at is not None
+    return heard_of or (leg.dialled_at is not None and now_ms - leg.dialled_at > _DIALLED_MS)

@@ -129,6 +129,33 @@ async def test_a_talk_that_began_after_the_last_sign_of_life_is_no_less_than_not
             assert 0 <= call["talk_ms"] <= 1000
 
 
+async def test_a_leg_dialled_while_asterisk_is_asked_is_not_taken_for_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with exchange(tmp_path / "a") as x:
+        buyer = await x.buyer("Acme", AnswersThenHangsUp(5.0))
+        await x.buyer("Next", AnswersThenHangsUp(5.0), tier=1)
+        await x.buyer("Before", AnswersThenHangsUp(60.0), tier=-1, concurrency_limit=1)
+        x.call()
+        await stage(x, "talking")
+        running, channels = x.engine.exchange, x.engine.exchange.ari.channels
+        known, asked = await channels.list(), asyncio.Event()
+
+        async def late() -> object:
+            asked.set()
+            await asyncio.sleep(3)
+            return known
+
+        monkeypatch.setattr(channels, "list", late)
+        missing = asyncio.create_task(running.miss_ended())
+        await asked.wait()
+        caller = x.call()
+        await missing
+        await x.over()
+        assert caller.talked_with(buyer.call) == pytest.approx(5, abs=0.5)
+        assert await x.results() == ["answered", "answered"]
+
+
 async def test_a_caller_in_a_menu_gets_it_again(tmp_path: Path) -> None:
     document = {
         "start": "menu",
