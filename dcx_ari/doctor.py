@@ -17,12 +17,17 @@ import aiohttp
 from dcx_ari.ari.ami import AmiClient
 from dcx_ari.ari.errors import AriError
 from dcx_ari.call.ports import SpeechUnavailable
+from dcx_ari.clock import now_ms
 from dcx_ari.local import access_to_foreign, instance_of, read_secrets
 from dcx_ari.media.speech import FliteSpeech
 from dcx_ari.remote import EngineAway, Remote, api_url
 from dcx_ari.services.doctor import Check, Finding, configuration, database, home, python
 from dcx_ari.services.outbox_check import outbox
 from dcx_ari.settings import Settings
+from dcx_ari.store.db import open_database, parse_url
+from dcx_ari.store.errors import StoreError
+from dcx_ari.store.workers import alive
+from dcx_ari.together import SEEN_LATELY_MS
 from dcx_asterisk.errors import AsteriskError, CommandFailed, NoMirror, PortTaken
 from dcx_asterisk.fetch import present
 from dcx_asterisk.instance import Instance
@@ -223,9 +228,9 @@ async def engine(settings: Settings) -> Finding:
 
 
 async def redis(settings: Settings) -> Finding:
-    """Only where one is set."""
+    """Several workers tell each other of their calls over it."""
     if not settings.redis_url:
-        return Finding("ok", "not used (DCX_REDIS_URL is not set)")
+        return await _no_redis(settings)
     from redis.asyncio import Redis
     from redis.exceptions import RedisError
 
@@ -233,11 +238,34 @@ async def redis(settings: Settings) -> Finding:
     try:
         await client.ping()
     except (RedisError, OSError, TimeoutError) as error:
-        mend = "Start Redis there, or unset DCX_REDIS_URL: one machine needs none."
+        mend = "Start Redis there. Calls go on; the live view shows those of one worker only. One worker needs none."
         return Finding("wrong", f"does not answer: {str(error) or type(error).__name__}", mend)
     finally:
         await client.aclose()
     return Finding("ok", "answers")
+
+
+async def _no_redis(settings: Settings) -> Finding:
+    try:
+        number = max(settings.workers, await _workers(settings))
+    except StoreError:
+        number = settings.workers  # the check of the database says why
+    if number <= 1:
+        return Finding("ok", "not used (DCX_REDIS_URL is not set)")
+    text = f"DCX_REDIS_URL is not set: the live view and /metrics show the calls of one of {number} workers only"
+    return Finding("warning", text, "Set DCX_REDIS_URL to a Redis that all workers reach.")
+
+
+async def _workers(settings: Settings) -> int:
+    """How many live. Raises StoreError."""
+    url = parse_url(settings.database_url)
+    if url.drivername.startswith("sqlite") and not await asyncio.to_thread(Path(str(url.database)).exists):
+        return 0  # opening it would make it
+    opened = open_database(settings.database_url)
+    try:
+        return len(await alive(opened, "", now_ms() - SEEN_LATELY_MS))
+    finally:
+        await opened.close()
 
 
 CHECKS: tuple[tuple[str, Check], ...] = (

@@ -46,7 +46,7 @@ async def test_up_is_ready_serves_and_ends_without_a_trace(home: Home) -> None:
         async with web.get(f"{home.api}/metrics") as answer:
             assert answer.headers["Content-Type"].startswith("text/plain")
             metrics = await answer.text()
-        assert "dcx_live_calls 0" in metrics
+        assert 'dcx_live_calls{worker="dcx-0"} 0' in metrics
         asterisk = home.asterisk_pid
         assert asterisk is not None
 

@@ -150,6 +150,36 @@ async def test_a_question_is_answered_by_those_whom_it_concerns(pair: tuple[Bus,
             task.cancel()
 
 
+# -- in memory ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_bus_tells_whoever_listens_and_says_what_is_lost() -> None:
+    bus = MemoryBus(most_waiting=2)
+    bus.publish("a", {"n": 0})
+    assert not bus.wanted("a")
+    async with bus.subscribe(["a", "b"]) as one, bus.subscribe(["a"]) as other:
+        assert bus.wanted("a")
+        assert bus.wanted("b")
+        for n in range(1, 4):
+            bus.publish("a", {"n": n})
+        assert await anext(one) == Message("a", {"n": 2}, gap=True)
+        assert await anext(one) == Message("a", {"n": 3}, gap=False)
+        bus.publish("b", {"n": 4})
+        assert await anext(one) == Message("b", {"n": 4})
+        assert (await anext(other)).gap
+    assert not bus.wanted("a")
+    assert not bus.wanted("b")
+
+
+async def test_a_listener_wakes_for_what_comes_later() -> None:
+    bus = MemoryBus()
+    async with bus.subscribe(["a"]) as messages:
+        waiting = asyncio.ensure_future(anext(messages))
+        await asyncio.sleep(0)
+        bus.publish("a", {"n": 1})
+        assert (await waiting).payload == {"n": 1}
+
+
 # -- Redis --------------------------------------------------------------------------------------------------------
 
 

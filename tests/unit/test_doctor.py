@@ -20,10 +20,12 @@ from typer.testing import CliRunner
 
 from dcx_ari import doctor as outer
 from dcx_ari.api.app import make_app
+from dcx_ari.clock import now_ms
 from dcx_ari.services import doctor as service
 from dcx_ari.services.doctor import Finding, examine
 from dcx_ari.settings import Settings, read_settings
 from dcx_ari.store.db import open_database
+from dcx_ari.store.models import Worker
 from dcx_cli.main import app
 
 pytestmark = pytest.mark.unit
@@ -260,6 +262,16 @@ async def test_ami_that_nobody_serves(home: Path) -> None:
 
 async def test_redis(home: Path) -> None:
     assert (await outer.redis(settings(home))).state == "ok"
+    assert (await outer.redis(settings(home, workers=2))).state == "warning"
+    assert (await outer.redis(settings(home / "none"))).state == "ok"
+    assert not (home / "none").exists()
+    opened = open_database(settings(home).database_url)
+    for slot, age in (("dcx-0", 0), ("dcx-1", 0), ("dcx-2", 60_000)):
+        async with opened.write() as session:
+            session.add(Worker(slot=slot, seen_at=now_ms() - age))
+    await opened.close()
+    found = await outer.redis(settings(home))
+    assert (found.state, "one of 2 workers" in found.text) == ("warning", True)
     found = await outer.redis(settings(home, redis_url=f"redis://:hush@127.0.0.1:{free()}"))
     assert found.state == "wrong"
     assert "hush" not in found.text

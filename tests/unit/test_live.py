@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import shutil
 from collections.abc import AsyncIterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,9 @@ import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError, web
 from aiohttp.test_utils import TestClient, TestServer
 from report_kit import NOW, ZONE, Made, configure
-from rich.console import Console
 
 from dcx_ari.api import live, sockets
 from dcx_ari.api.app import make_app
-from dcx_ari.bus import Message
 from dcx_ari.bus.memory import MemoryBus
 from dcx_ari.remote import EngineAway, Remote
 from dcx_ari.services.errors import Refused
@@ -28,7 +24,6 @@ from dcx_ari.services.roles import create_role
 from dcx_ari.services.tickets import VALID_S, Tickets
 from dcx_ari.store.db import open_database
 from dcx_ari.store.ledger import open_ledger
-from dcx_cli.live_screen import Screen, screen
 
 pytestmark = pytest.mark.unit
 Client = TestClient[web.Request, web.Application]
@@ -344,36 +339,6 @@ async def test_a_process_without_calls_says_so(made: Made):
         assert answer.status == 503
 
 
-# -- the bus ------------------------------------------------------------------------------------------------------
-
-
-async def test_the_bus_tells_whoever_listens_and_says_what_is_lost():
-    bus = MemoryBus(most_waiting=2)
-    bus.publish("a", {"n": 0})
-    assert not bus.wanted("a")
-    async with bus.subscribe(["a", "b"]) as one, bus.subscribe(["a"]) as other:
-        assert bus.wanted("a")
-        assert bus.wanted("b")
-        for n in range(1, 4):
-            bus.publish("a", {"n": n})
-        assert await anext(one) == Message("a", {"n": 2}, gap=True)
-        assert await anext(one) == Message("a", {"n": 3}, gap=False)
-        bus.publish("b", {"n": 4})
-        assert await anext(one) == Message("b", {"n": 4})
-        assert (await anext(other)).gap
-    assert not bus.wanted("a")
-    assert not bus.wanted("b")
-
-
-async def test_a_listener_wakes_for_what_comes_later():
-    bus = MemoryBus()
-    async with bus.subscribe(["a"]) as messages:
-        waiting = asyncio.ensure_future(anext(messages))
-        await asyncio.sleep(0)
-        bus.publish("a", {"n": 1})
-        assert (await waiting).payload == {"n": 1}
-
-
 # -- the command's side -------------------------------------------------------------------------------------------
 
 
@@ -392,44 +357,3 @@ async def test_the_client_of_the_command(made: Made, client: Client, feed: Feed)
     async with Remote("http://127.0.0.1:1", "dcx_wrong") as nobody:
         with pytest.raises(EngineAway):
             await anext(nobody.watch("/ws/live-calls"))
-
-
-def test_the_screen():
-    clock = datetime.fromisoformat("2026-03-10T19:00:30Z").timestamp()
-    made = Screen(clock=lambda: clock)
-    assert "Connecting" in drawn(made)
-    at = "2026-03-10T19:00:00.000Z"
-    shown = {**call("a", 1), "buyer": "Acme", "buyer_ids": [1]}
-    made.take({"type": "snapshot", "seq": 1, "at": at, "calls": [shown]})
-    figures = {"active_cc": {"used": 5, "limit": None}, "ringing": 2, "revenue_today_cents": 12345}
-    made.take({"type": "snapshot", "seq": 1, "at": at, "metrics": figures})
-    text = drawn(made)
-    assert "5 / ∞" in text
-    assert "123.45" in text
-    assert "Acme" in text
-    assert "in-progress" in text
-    assert "1:00" in text  # by the engine's clock, which is 30 s behind ours
-    made.take({"type": "changes", "seq": 2, "at": at, "metrics": {"ringing": 3}})
-    made.take(
-        {"type": "changes", "seq": 2, "at": at, "changed": [{**shown, "id": "b", "buyer": "Best"}], "removed": ["a"]}
-    )
-    text = drawn(made)
-    assert "ringing 3" in text
-    assert "Best" in text
-    assert "Acme" not in text
-    made.take({"type": "changes", "seq": 3, "at": at, "degraded": "redis: away: only the calls of dcx-0 are shown"})
-    assert "Not all calls are shown. redis: away: only the calls of dcx-0 are shown" in drawn(made)
-    made.take({"type": "changes", "seq": 4, "at": at, "degraded": None})
-    assert "Not all calls" not in drawn(made)
-    made.away = "no engine answers"
-    assert "no engine answers" in drawn(made)
-    made.take({"type": "snapshot", "seq": 1, "at": at, "calls": []})
-    assert "No calls are up" in drawn(made)
-    assert "no engine" not in drawn(made)
-
-
-def drawn(made: Screen) -> str:
-    console = Console(width=160, file=io.StringIO())
-    with console.capture() as capture:
-        console.print(screen(made))
-    return capture.get()
