@@ -19,12 +19,16 @@ AREA_CODES = ("512", "212", "305", "415", "602")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`calls` calls at `rate` per second, each talking `talk_ms`; with `media` both send a tone."""
+    """`calls` calls at `rate` per second, each talking `talk_ms`; with `media` both send a tone.
+
+    `again`: how many calls more than these may reach the buyer, because some are dialled twice.
+    """
 
     rate: int
     calls: int
     talk_ms: int = 2000
     media: bool = False
+    again: int = 0
 
     @property
     def limit_s(self) -> float:
@@ -64,7 +68,7 @@ async def run_load(
         common = ["-nostdin", "-timeout", f"{math.ceil(load.limit_s)}s", "-trace_stat", "-fd", "1"]
         kind = "_rtp" if load.media else ""
         buyer = [*sipp, "-sf", f"uas{kind}.xml", "-i", BUYER_HOST, "-p", str(ports.BUYER), *common]
-        buyer += ["-m", str(load.calls), "-stf", "uas.csv", *rtp_ports(ports.BUYER_RTP)]
+        buyer += ["-m", str(load.calls + load.again), "-stf", "uas.csv", *rtp_ports(ports.BUYER_RTP)]
         caller = [*sipp, "-sf", f"uac{kind}.xml", "-i", caller_host, "-p", str(ports.CALLER), *common]
         caller += ["-m", str(load.calls), "-r", str(load.rate), "-l", "5000", "-d", str(load.talk_ms)]
         caller += ["-s", number, "-stf", "uac.csv", "-trace_rtt", "-rtt_freq", "1", "-timeout_error"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from dcx_ari.ari.errors import AriError
 from dcx_ari.call.exchange import Exchange
 from dcx_ari.lifecycle import StoreLifecycle
-from dcx_ari.slots import if_dead
+from dcx_ari.slots import if_dead, other_slots
 from dcx_ari.store.db import Database
 from dcx_ari.store.errors import StoreError
 from dcx_ari.store.workers import all_workers, open_counts
@@ -18,6 +18,7 @@ from dcx_ari.store.workers import all_workers, open_counts
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
+ALONE_S = 5.0  # without neighbours
 _REMEMBERED_MS = 86_400_000  # a slot unused for a day has nothing that waits
 
 
@@ -42,8 +43,9 @@ class Neighbours:
     async def run(self) -> None:
         """For ever."""
         while True:
-            await asyncio.sleep(LOOK_S)
-            if not self._exchange.taking or not self._exchange.connected:
+            alone = not other_slots(self._home, self._exchange.app)
+            await asyncio.sleep(ALONE_S if alone else LOOK_S)
+            if alone or not self._exchange.taking or not self._exchange.connected:
                 continue
             try:
                 await self.look()

@@ -67,6 +67,12 @@ def if_dead(home: Path, slot: str) -> Iterator[bool]:
         os.close(file)
 
 
+def other_slots(home: Path, slot: str) -> list[str]:
+    """The slots of the same base name that were ever used in this home, but for this one."""
+    names = (path.stem for path in home.glob(f"{app_base(slot)}-*.lock"))
+    return sorted(name for name in names if name != slot)
+
+
 def pid_of(home: Path, name: str) -> int | None:
     """The process that has the slot (or other lock) of this home; None where there is none."""
     try:

@@ -44,4 +44,4 @@ async def test_an_asterisk_that_cannot_place_it_says_so(tmp_path: Path) -> None:
             "callerId": '"DCX test" <+12125550100>',
         }
         assert wanted.items() <= asked.request.query.items()
-        assert asked.request.body == {"variables": {"DCX_TEST_S": "5", "DCX_TEST_DIGITS": "1"}}
+        assert asked.request.body == {"variables": {"DCX_TEST_S": "5", "DCX_TEST_DIGITS": "1", "DCX_SLOT": "0"}}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dcx_ari.settings import Settings, SettingsError, read_settings
-from dcx_ari.slots import app_base, if_dead, only_process, pid_of, slot_names
+from dcx_ari.slots import app_base, if_dead, only_process, other_slots, pid_of, slot_names
 
 pytestmark = pytest.mark.unit
 
@@ -70,6 +70,13 @@ def test_a_lock_with_rubbish_in_it(tmp_path: Path) -> None:
     assert pid_of(tmp_path, "dcx-0") is None
     with only_process(of(tmp_path)):
         pass
+
+
+def test_neighbours_are_slots_of_the_same_name(tmp_path: Path) -> None:
+    for name in ("dcx", "dcx-0", "dcx-1", "east-0"):
+        (tmp_path / f"{name}.lock").touch()
+    assert other_slots(tmp_path, "dcx-0") == ["dcx-1"]
+    assert other_slots(tmp_path / "nowhere", "dcx-0") == []
 
 
 @pytest.mark.parametrize(
