@@ -23,6 +23,7 @@ from bench.table import Section, command_line, machine_facts, section_markdown
 
 PARTS = {
     "calls": "Whole calls",
+    "workers": "Workers",
     "decision": "Decision",
     "ledger": "Ledger",
     "flows": "Flows",
@@ -36,6 +37,7 @@ PARTS = {
 }
 LIMIT_S = {
     "calls": 600,
+    "workers": 600,
     "decision": 180,
     "ledger": 180,
     "flows": 180,

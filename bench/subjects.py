@@ -23,10 +23,11 @@ TRUNK = "bench-buyer"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A subject at work: its own processes (none where Asterisk does it all), and what is wrong with its rows."""
+    """A subject at work: its own processes (none where Asterisk does it all), what is wrong with its rows, its home."""
 
     pids: list[int]
     complaints: Callable[[int], list[str]] = lambda placed: []  # of so many calls placed and ended
+    home: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,12 @@ async def dcx_run(
     buyers: int,
     caps: bool,
     more: Callable[[str], Awaitable[None]] | None = None,
+    workers: int | None = None,
 ) -> AsyncIterator[Work]:
-    """`dcx run` with routing, rows, money and events on; `more` adds to its database (given as URL) before that."""
+    """`dcx run` with routing, rows, money and events on; `more` adds to its database (given as URL) before that.
+
+    With `workers` a supervisor keeps so many; without, it is one process.
+    """
     program = Path(sys.executable).with_name("dcx")
     if importlib.util.find_spec("dcx_cli.main") is None or not program.exists():
         raise RuntimeError("left out, this tree has no `dcx run` yet")
@@ -115,8 +120,10 @@ async def dcx_run(
             "DCX_ARI_USER": bed.asterisk.ari_user,
             "DCX_ARI_PASSWORD": bed.asterisk.ari_password,
         }
-        async with application([*bed.python, str(program), "run"], "ready", environment) as child:
-            yield Work(family(child.pid), partial(books.complaints, Path(home)))
+        command = [*bed.python, str(program), "run"]
+        command += [] if workers is None else ["--workers", str(workers)]
+        async with application(command, "ready", environment) as child:
+            yield Work(family(child.pid), partial(books.complaints, Path(home)), Path(home))
 
 
 @asynccontextmanager
