@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from dcx_ari.ari.errors import AriError, Gone
 from dcx_ari.ari.resources import Ari
@@ -86,15 +88,24 @@ class TrunkObjects:
             if self._pushed.get(trunk.id) == trunk:
                 continue
             try:
-                await self._push(trunk)
+                if not await self._is_there(trunk):
+                    await self._push(trunk)
             except AriError as error:
                 problems.append(f"trunk {trunk.name}: Asterisk refused it: {error}")
             else:
                 self._pushed[trunk.id] = trunk
         return problems
 
+    async def _is_there(self, trunk: TrunkAccount) -> bool:
+        """Whether another process, or the one before us, has pushed the very same. While a trunk is pushed, calls from
+        it are refused: a worker that starts must not do that to the others' callers.
+        """
+        there = await self._ari.asterisk.get_global_var(variable=_mark(trunk))
+        return there.value == _digest(trunk)
+
     async def _push(self, trunk: TrunkAccount) -> None:
         name = trunk.endpoint
+        await self._ari.asterisk.set_global_var(variable=_mark(trunk), value="")
         scheme = f"sip:{trunk.host}:{trunk.port}" + (";transport=tcp" if trunk.transport == "tcp" else "")
         # A PUT merges: an AOR would keep its former contact beside the new one, an identify its addresses.
         await self._delete("identify", name)
@@ -117,8 +128,10 @@ class TrunkObjects:
             await self._put("identify", name, {"endpoint": name, "match": ",".join(trunk.accept_from)})
         if not trunk.username:
             await self._delete("auth", name)
+        await self._ari.asterisk.set_global_var(variable=_mark(trunk), value=_digest(trunk))
 
     async def _remove(self, trunk: TrunkAccount) -> None:
+        await self._ari.asterisk.set_global_var(variable=_mark(trunk), value="")
         for kind in ("identify", "endpoint", "aor", "auth"):
             await self._delete(kind, trunk.endpoint)
 
@@ -129,3 +142,13 @@ class TrunkObjects:
     async def _delete(self, kind: str, name: str) -> None:
         with contextlib.suppress(Gone):
             await self._ari.asterisk.delete_object(_CLASS, kind, name)
+
+
+def _mark(trunk: TrunkAccount) -> str:
+    """The global variable that says what was pushed of a trunk; like the objects it goes with Asterisk."""
+    return f"DCX_TRUNK_{trunk.id}"
+
+
+def _digest(trunk: TrunkAccount) -> str:
+    told = [_COMMON, *(value for name, value in asdict(trunk).items() if name != "name")]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=list).encode()).hexdigest()

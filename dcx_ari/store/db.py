@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -165,7 +165,7 @@ class Database:
     def translated(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, OSError) as error:
+        except Exception as error:  # asyncpg's own get past SQLAlchemy where a connection breaks
             if (known := translate(error, self.where)) is not None:
                 raise known from error
             raise

@@ -61,7 +61,10 @@ _POSTGRES = (
     ("08", "does not answer: the connection was lost", True),
     ("XX", "reports damage or a fault of its own: look into that server's log", False),
 )
-_LOST = ("connection is closed", "connection was closed", "connection has been", "underlying connection")
+_LOST = (
+    *("connection is closed", "connection was closed", "connection has been", "underlying connection"),
+    "cannot switch to state",  # asked in the very moment in which the connection broke
+)
 _PASSING = ("42P01", "42501", "40", "57014")  # about one statement, not about all that is asked now
 
 

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 from ledger_kit import START, leg, shown
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
 from dcx_ari.call.ports import Inbound
@@ -174,6 +175,16 @@ async def test_a_connection_that_was_cut_is_made_again(db: Database, ledger: Led
     assert await ledger.release("cut", 1)
     assert (await ledger.usage())[leg(buyer=8)[0].key] == 0
     await db.ping()
+
+
+async def test_a_connection_that_breaks_in_the_moment_of_the_question(db: Database) -> None:
+    """asyncpg says so in an error of its own, which reaches us with SQLAlchemy's around it and without."""
+    raw = asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+    for error in (raw, DBAPIError("SELECT 1", None, raw)):
+        with pytest.raises(StoreError, match="does not answer"), db.translated():
+            raise error
+    with pytest.raises(KeyError), db.translated():  # what is not about the database stays what it is
+        raise KeyError("x")
 
 
 async def test_killed_in_the_middle(db: Database, ledger: Ledger, server: Postgres) -> None:
