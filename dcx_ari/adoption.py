@@ -77,7 +77,7 @@ class Adoption:
             log.info("took over %d calls of %s", len(rows), worker)
         await self._strays(exchange, worker, channels, live)
         if worker != exchange.app:
-            await exchange.miss_ended()  # between the list and the subscription
+            await exchange.catch_up()  # between the list and the subscription
         return len(rows)
 
     def _adopt(

@@ -97,16 +97,8 @@ class StoreLifecycle:
 
     def alive(self, exchange: Exchange, state: WorkerState = "up") -> None:
         """Say that this worker lives, and what it does; written with the next group commit."""
-        row = Worker(
-            slot=exchange.app,
-            pid=os.getpid(),
-            state=state,
-            calls=len(exchange.calls),
-            started_at=self._began,
-            seen_at=self._now_ms(),
-            asterisk_started=self._asterisk_started,
-        )
-        self._journal.statement(*seen(row))
+        known = (os.getpid(), state, len(exchange.calls), self._began, self._now_ms(), self._asterisk_started)
+        self._journal.statement(*seen(exchange.app, *known))
 
     async def push_trunks(self) -> None:
         for problem in await self._trunks.sync(self._configuration.trunks):

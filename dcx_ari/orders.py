@@ -22,8 +22,8 @@ class Orders:
 
 @contextmanager
 def orders_from_signals(orders: Orders) -> Iterator[None]:
-    """SIGTERM asks to stop, Ctrl-C that all workers do, SIGHUP to hand over; a second Ctrl-C or SIGTERM ends the process
-    at once, as if we did not listen.
+    """SIGTERM asks to stop, Ctrl-C that all workers do, SIGHUP to hand over; a second Ctrl-C or SIGTERM ends the
+    process at once, as if we did not listen.
     """
     loop = asyncio.get_running_loop()
 

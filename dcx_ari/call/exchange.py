@@ -182,10 +182,10 @@ class Exchange:
     async def _reconcile(self) -> None:
         info = await self.ari.asterisk.get_info(only="status")
         before, self.asterisk_started = self.asterisk_started, info.status.startup_time if info.status else ""
-        await self.miss_ended(restarted=before != self.asterisk_started)
+        await self.catch_up(restarted=before != self.asterisk_started)
 
-    async def miss_ended(self, *, restarted: bool = False) -> None:
-        """End the legs of live calls whose channels are no more: they went while their events did not reach us.
+    async def catch_up(self, *, restarted: bool = False) -> None:
+        """Bring the legs of live calls up to what Asterisk shows: what happened while their events did not reach us.
 
         Only what was there before we ask can be missed: calls go on meanwhile, and dial.
         """
@@ -198,14 +198,17 @@ class Exchange:
         ]
         if not there:
             return
-        present = {channel.id for channel in await self.ari.channels.list()}
+        present = {channel.id: channel for channel in await self.ari.channels.list()}
         now = self.ports.now_ms()
         for call, leg in there:
-            if leg.live and leg.id not in present:
+            channel = present.get(leg.id)
+            if channel is not None:
+                leg.seen(channel, now)
+            elif leg.live:
                 leg.end(Ended(Cause.NORMAL, None), now)
                 if leg is call.caller and restarted:
                     call.failure_reason = "node_lost"
-                call.nudge()
+            call.nudge()
 
 
 def _existed(leg: Leg, now_ms: int) -> bool:

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from dcx_ari.ari import events as ev
+from dcx_ari.ari.models import Channel
 from dcx_ari.decide.causes import LegResult, leg_result
 from dcx_ari.decide.conversion import Stages
 
@@ -108,6 +109,12 @@ class Leg:
                 self.end(Ended(event.cause, event.tech_cause), now_ms)
             case _:
                 pass
+
+    def seen(self, channel: Channel, now_ms: int) -> None:
+        """What a list of channels shows of it; events that would have said so were missed."""
+        self.in_stasis = self.in_stasis or channel.dialplan.app_name == "Stasis"
+        if not self.inbound:
+            self._on_state(channel.state, now_ms)
 
     def _on_digit(self, digit: str, now_ms: int) -> None:
         self.pressed += 1

@@ -18,9 +18,11 @@ _SEEN = (
 )
 
 
-def seen(worker: Worker) -> tuple[str, Sequence[Sequence[object]]]:
-    """The statement that says that a worker lives."""
-    return _SEEN, [tuple(getattr(worker, name) for name in _COLUMNS)]
+def seen(
+    slot: str, pid: int, state: WorkerState, calls: int, started_at: int, seen_at: int, asterisk_started: str
+) -> tuple[str, Sequence[Sequence[object]]]:
+    """The statement that says that a worker lives; times are epoch ms."""
+    return _SEEN, [(slot, pid, state, calls, started_at, seen_at, asterisk_started)]
 
 
 async def last_seen(database: Database, slot: str) -> Worker | None:

@@ -259,6 +259,20 @@ async def test_hangups_missed_while_the_socket_was_down_are_found_on_reconnect()
         assert w.notes.closed_calls[0].ended_by == "caller"
 
 
+async def test_an_answer_missed_while_the_socket_was_deaf_is_found_on_reconnect() -> None:
+    async with world(_connect) as w:
+        w.fake.phone(BUYERS[0], Answers(1.0))
+        caller = w.call()
+        await asyncio.sleep(0.5)
+        w.fake.stall()
+        await asyncio.sleep(2.0)  # the leg is up, and in our application; nobody has told us
+        assert caller.answered_at is None
+        w.fake.drop_connection()
+        await caller.hears(BUYERS[0], timeout_s=3.0)
+        caller.hang_up()
+        await w.over()
+
+
 async def _left_alone(w: World, caller: Caller) -> None:
     await asyncio.sleep(30)
     assert caller.in_call

@@ -147,7 +147,7 @@ async def test_a_leg_dialled_while_asterisk_is_asked_is_not_taken_for_gone(
             return known
 
         monkeypatch.setattr(channels, "list", late)
-        missing = asyncio.create_task(running.miss_ended())
+        missing = asyncio.create_task(running.catch_up())
         await asked.wait()
         caller = x.call()
         await missing
