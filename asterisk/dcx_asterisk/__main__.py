@@ -48,7 +48,7 @@ def instance_from(environ: Mapping[str, str]) -> Instance:
             ari_bind=environ.get("DCX_ARI_HOST", "127.0.0.1"),
             sip_bind=environ.get("DCX_SIP_HOST", "127.0.0.1"),
             external_address=environ.get("DCX_EXTERNAL_ADDRESS", ""),
-            engines=int(environ.get("DCX_ENGINES", "1")),
+            engines=int(environ.get("DCX_WORKERS", "1")),
             fallback_number=environ.get("DCX_FALLBACK_NUMBER", ""),
             fallback_trunk=environ.get("DCX_FALLBACK_TRUNK", ""),
         )
