@@ -121,7 +121,9 @@ async def test_calls_outlive_every_worker(rows: Rows, phones_tree: Tree, tmp_pat
             await _new_call(parties, rows, chooser, second, by_menu)  # the other takes new calls
 
             await asyncio.gather(talker.hangup(), chooser.hangup())
-            await eventually(rows, "SELECT count(*) AS found FROM calls HAVING count(*) = count(ended_at)", "all are over")
+            await eventually(
+                rows, "SELECT count(*) AS found FROM calls HAVING count(*) = count(ended_at)", "all are over"
+            )
             closed = await rows.query("SELECT status, revenue_cents FROM calls ORDER BY started_at")
             assert {row["status"] for row in closed} == {"COMPLETED"}
             assert [row["revenue_cents"] for row in closed[:2]] == [1000, 1000]  # the third was too short, perhaps
