@@ -46,8 +46,9 @@ async def test_figures_of_all_workers(workers: Workers) -> None:
     assert samples(text, "dcx_workers_missing") == {"dcx-0": 1}
 
 
-async def test_figures_without_redis(workers: Workers) -> None:
+async def test_figures_without_redis(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     one = await workers.add("dcx-0", redis=False)
+    monkeypatch.setattr(one.asking, "ask", None)  # there is nobody to be asked, nor to be waited for
     workers.slots.add("dcx-1")
     text = await one.scrape.text()
     assert samples(text, "dcx_live_calls") == {"dcx-0": 0}
