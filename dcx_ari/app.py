@@ -30,7 +30,7 @@ from dcx_ari.callbacks import StoreCallbacks
 from dcx_ari.clock import now_ms
 from dcx_ari.configuration import Configuration
 from dcx_ari.decide.periods import zone_of
-from dcx_ari.departure import Left, depart
+from dcx_ari.departure import Left, depart, until_stopped
 from dcx_ari.desk import StoreDesk
 from dcx_ari.failure import EngineFailed
 from dcx_ari.flows.inbound import inbound
@@ -224,7 +224,8 @@ class Engine:
 
     async def run(self, orders: Orders, *, grace_s: float = 0.0) -> Left:
         """Serve until told to stop. Then: take no new calls, leave the live ones to others, or wait `grace_s` seconds
-        for them and end the rest; see `departure`. Write everything. Raises `EngineFailed` when a part stops by itself.
+        for them and end the rest; see `departure`. Write everything. When a part stops by itself: raises `EngineFailed`
+        or, where there are live calls, leaves them alone as if we had been killed.
 
         Where calls are handed over, their tasks still stand when this returns: the process has to end at once.
         """
@@ -232,27 +233,23 @@ class Engine:
         serving = [asyncio.create_task(work, name=name) for name, work in self._parts()]
         stopped = asyncio.create_task(orders.stop.wait(), name="stop")
         try:
-            await self._until_stopped(stopped, serving)
+            await until_stopped(stopped, serving)
             leaving = asyncio.create_task(depart(self.exchange, self._others, grace_s, orders))
             try:
-                await self._until_stopped(leaving, serving)
+                await until_stopped(leaving, serving)
                 left = leaving.result()
             finally:
                 await cancel_and_wait(leaving)
+        except EngineFailed as error:
+            if not (self.exchange.calls and self.exchange.connected):
+                raise
+            left = Left(len(self.exchange.calls), leave_alone=True, failed=str(error))
         finally:
             if left.leave_alone:
                 await self._hand_over(stopped, *serving)
             else:
                 await self._end(stopped, *serving)
         return left
-
-    async def _until_stopped(self, stopped: asyncio.Task[Any], serving: list[asyncio.Task[None]]) -> None:
-        done, _ = await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {stopped}:
-            error = task.exception()
-            if isinstance(error, EngineFailed):
-                raise error
-            raise EngineFailed(f"{task.get_name()} stopped: {error or 'without a reason'}") from error
 
     async def _end(self, *tasks: asyncio.Task[Any]) -> None:
         self.lifecycle.stop()
@@ -269,7 +266,10 @@ class Engine:
         await self.voicemails.drain(_RECORDINGS_S)
         await cancel_and_wait(*(task for task in tasks if task.get_name() != "exchange"))
         self.lifecycle.alive(self.exchange, "gone")
-        await self.journal.durable()
+        try:
+            await self.journal.durable()
+        except StoreError as error:
+            log.error("the last records of calls that go on could not be written: %s", error)
 
     async def _others(self) -> bool:
         """Whether another worker takes our calls when we go."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 from dcx_ari.call.exchange import Exchange
+from dcx_ari.failure import EngineFailed
 from dcx_ari.orders import Orders
 from dcx_ari.store.errors import StoreError
 
@@ -22,11 +24,14 @@ TALKING = "talking"
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """How a worker left: the calls that others have to take over, and those that were ended for it."""
+    """How a worker left: the calls that others have to take over, and those that were ended for it. `failed`: why it
+    had to leave without having been told to.
+    """
 
     handed_over: int = 0
     ended: int = 0
     leave_alone: bool = False  # the calls in Asterisk are not ours any more
+    failed: str = ""
 
 
 async def depart(exchange: Exchange, others: Callable[[], Awaitable[bool]], limit_s: float, orders: Orders) -> Left:
@@ -62,3 +67,13 @@ async def _taken_by_others(others: Callable[[], Awaitable[bool]], orders: Orders
     except StoreError as error:
         log.warning("whether others can take the calls is unknown: %s", error)
         return False
+
+
+async def until_stopped(stopped: asyncio.Task[Any], serving: Collection[asyncio.Task[None]]) -> None:
+    """Until `stopped` is done; the other tasks are to last. Raises EngineFailed when one of them ends first."""
+    done, _ = await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
+    for task in done - {stopped}:
+        error = task.exception()
+        if isinstance(error, EngineFailed):
+            raise error
+        raise EngineFailed(f"{task.get_name()} stopped: {error or 'without a reason'}") from error

@@ -55,9 +55,12 @@ async def serve(settings: Settings, access: AsteriskAccess) -> int:
 def _end_at_once(left: Left) -> None:
     """What goes on in Asterisk is not ours any more: nothing that a call would do at its end may happen."""
     log.info("handed over %d calls", left.handed_over)
+    if left.failed:
+        print(f"Error: {left.failed}. Its calls go on, and wait for the next process.", file=sys.stderr)
     logging.shutdown()
-    sys.stdout.flush()
-    os._exit(0)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(1 if left.failed else 0)
 
 
 def _settle_memory() -> None:

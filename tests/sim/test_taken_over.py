@@ -156,6 +156,28 @@ async def test_a_leg_dialled_while_asterisk_is_asked_is_not_taken_for_gone(
         assert await x.results() == ["answered", "answered"]
 
 
+async def test_an_engine_that_fails_hangs_up_on_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with exchange(tmp_path / "a") as x:
+        buyer = await x.buyer("Acme", AnswersThenHangsUp(60.0))
+        caller = x.call()
+        await stage(x, "talking")
+        failed, gone = list[int](), asyncio.Event()
+
+        def alive(_exchange: object, state: str = "up") -> None:
+            if not failed:
+                failed.append(1)
+                raise RuntimeError("a part that does not work")
+            if state == "gone":
+                gone.set()
+
+        monkeypatch.setattr(x.engine.lifecycle, "alive", alive)
+        await gone.wait()
+        async with killed(x):
+            (call,) = await x.over()
+            assert caller.talked_with(buyer.call) == pytest.approx(60, abs=0.5)
+            assert (call["status"], call["ended_by"]) == ("COMPLETED", "buyer")
+
+
 async def test_a_caller_in_a_menu_gets_it_again(tmp_path: Path) -> None:
     document = {
         "start": "menu",
