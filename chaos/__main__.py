@@ -44,6 +44,9 @@ def main(argv: Sequence[str]) -> int:
     except (AsteriskError, ValueError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped: nothing was judged", file=sys.stderr)
+        return 130
     found = violations(evidence, plan.talk_s)
     figures = summary(evidence, plan.talk_s)
     if options.report:
