@@ -30,6 +30,7 @@ BACKOFF_S = (0.25, 5.0)
 ENDED_CALLS = 3
 """Exit status of a worker that ended calls which nobody could take over."""
 _KILL_S = 5.0
+_KILLED_AT_FIRST = 5
 _LONGEST_LINE = 512
 
 Command = Callable[[str], Sequence[str]]
@@ -172,11 +173,21 @@ class Supervisor:
             for slot in some:
                 await self._start(slot)
             for slot in some:
-                if not await self._until_ready(slot) and not self._stopping.is_set():
-                    raise WorkerFailed(slot.name, 1 if slot.process is None else slot.process.returncode or 1)
+                while not await self._until_ready(slot) and not self._stopping.is_set():
+                    await self._first_again(slot)
             if self._stopping.is_set():
                 return
         ready()
+
+    async def _first_again(self, slot: _Slot) -> None:
+        """A worker that was killed is no reason to end, and with us Asterisk and its calls. Raises WorkerFailed."""
+        status = 1 if slot.process is None else slot.process.returncode or 1
+        slot.failures += 1
+        if status > 0 or slot.failures > _KILLED_AT_FIRST:
+            raise WorkerFailed(slot.name, abs(status))
+        log.error("%s was killed by signal %d before it was ready, and is started again", slot.name, -status)
+        await asyncio.sleep(backoff_s(slot.failures))
+        await self._start(slot)
 
     async def _until_ready(self, slot: _Slot) -> bool:
         """Whether it takes calls now; False where it ended first, or needs too long."""

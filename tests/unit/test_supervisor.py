@@ -32,6 +32,13 @@ for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
     signal.signal(number, end)
 if mode == "fails":
     sys.exit(5)
+if mode == "killed":
+    once = folder / "once"
+    if not once.exists():
+        once.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+if mode == "killed always":
+    os.kill(os.getpid(), signal.SIGKILL)
 notify(READY)
 with open(folder / os.environ["DCX_APP_NAME"], "a") as starts:
     starts.write(f"{os.getpid()}\\n")
@@ -82,6 +89,7 @@ async def supervised(folder: Path, slots: list[str], modes: dict[str, str] | Non
     def command(slot: str) -> list[str]:
         return [sys.executable, "-c", WORKER, str(folder), (modes or {}).get(slot, "")]
 
+    folder.mkdir(exist_ok=True)
     supervisor = Supervisor(slots, command, {})
     ready: list[int] = []
     task = asyncio.create_task(supervisor.run(lambda: ready.append(1)))
@@ -105,6 +113,19 @@ async def test_all_are_started_and_stopped(tmp_path: Path) -> None:
         assert await run.task == 7  # what the workers said
         assert run.told("a-0") == run.told("a-1") == ["SIGINT"]  # not each for itself, but all
         assert run.ready == [1]
+
+
+async def test_a_worker_that_is_killed_before_it_was_ready_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with supervised(tmp_path, ["a-0", "a-1"], {"a-0": "killed"}) as run:
+        await run.until(lambda: run.ready, "ready")
+        assert [len(run.starts(slot)) for slot in ("a-0", "a-1")] == [1, 1]
+    monkeypatch.setattr(module, "BACKOFF_S", (0.01, 0.01))
+    async with supervised(tmp_path / "other", ["a-0"], {"a-0": "killed always"}) as run:
+        with pytest.raises(WorkerFailed) as failed:
+            await run.task
+        assert failed.value.status == signal.SIGKILL
 
 
 async def test_a_dead_worker_is_started_again_and_its_neighbour_left_alone(tmp_path: Path) -> None:
