@@ -43,7 +43,7 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m dcx_asterisk fetch engine phones servers
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python tools/run_tests.py
 
 unit: setup
 	@$(BIN)/python -m pytest tests/unit tests/sim

@@ -28,12 +28,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Real phones, servers and terminals in real time, on a machine that has other things to do, get a second chance;
     the summary says so. What runs in virtual time gets none, nor do pure functions.
-
-    Real calls are one after the other, in one process; another one does the rest meanwhile, a file at a time.
     """
     for item in items:
-        real = any(item.get_closest_marker(tier) for tier in ("ari", "sip"))
-        item.add_marker(pytest.mark.xdist_group("real calls" if real else item.path.as_posix()))
         if item.get_closest_marker("sim") is None and "/unit/decide/" not in item.path.as_posix():
             item.add_marker(pytest.mark.flaky(reruns=1))
 
