@@ -66,7 +66,8 @@ async def eventually(rows: Rows, sql: str, what: str, **values: Any) -> None:
             while not await rows.query(sql, **values):
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        raise AssertionError(f"{what}: {await rows.query('SELECT id, worker, stage, ended_at FROM calls')}") from None
+        found = await rows.query("SELECT id, worker, stage, ended_at FROM calls")
+        raise AssertionError(f"{what}: {found}") from None
 
 
 OPEN_ELSEWHERE = "SELECT count(*) AS found FROM calls WHERE ended_at IS NULL AND worker <> :slot HAVING count(*) = :n"

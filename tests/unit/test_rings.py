@@ -94,7 +94,8 @@ RINGS = (
         "cli/dcx_cli",
         "dcx_cli dcx_ari.services dcx_ari.settings dcx_ari.home_settings dcx_ari.clock "
         "dcx_ari.app dcx_ari.local dcx_ari.demo dcx_ari.doctor dcx_ari.trial "
-        "dcx_ari.access dcx_ari.audible dcx_ari.departure dcx_ari.notify dcx_ari.orders dcx_ari.slots dcx_ari.supervisor "
+        "dcx_ari.access dcx_ari.audible dcx_ari.departure dcx_ari.notify dcx_ari.orders dcx_ari.slots "
+        "dcx_ari.supervisor "
         "dcx_ari.remote dcx_ari.integrations.lookup dcx_ari.store.db dcx_ari.store.errors dcx_ari.store.ledger "
         "dcx_ari.store.migrate dcx_asterisk",
         "pydantic rich typer yaml",
