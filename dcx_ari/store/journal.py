@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 LINGER_S = 0.05
 _SHARED = "INSERT INTO decision_tables (digest, text) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING"
 _RETRY_S = 1.0
+_KEEP_SHARED = 1_000
 _KEEP_STATEMENTS = 20_000  # of a database that stays away: then the oldest are given up
 
 Statement = tuple[str, Sequence[Sequence[Any]]]
@@ -158,6 +159,8 @@ class Journal:
     def shared_text(self, digest: str, text: str) -> None:
         """Keep what the Decisions of many calls have in common, once."""
         if digest not in self._shared:
+            if len(self._shared) >= _KEEP_SHARED:  # every change of the configuration brings new ones
+                self._shared.clear()  # what is written again does no harm
             self._shared.add(digest)
             self._texts.append((digest, text))
             self._posted()
