@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -125,12 +126,14 @@ def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
 
 
 @asynccontextmanager
-async def loaded_engine(home: Path, transport: Transport, voice: Voice, jobs: bool = False) -> AsyncIterator[Engine]:
+async def loaded_engine(
+    home: Path, transport: Transport, voice: Voice, jobs: bool = False, **more: Any
+) -> AsyncIterator[Engine]:
     """A loaded engine on the database of a home, not yet running."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         api_port = probe.getsockname()[1]
-    settings, clock = read_settings({}, home=str(home), api_port=api_port), clock_of(asyncio.get_running_loop())
+    settings, clock = read_settings({}, home=str(home), api_port=api_port, **more), clock_of(asyncio.get_running_loop())
     await migrate(settings.database_url)
     database = open_database(settings.database_url)
     ledger = open_ledger(settings.database_url, worker=settings.app_name, clock=clock)
@@ -159,9 +162,11 @@ async def _running(engine: Engine) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def exchange(home: Path, *, jobs: bool = False, **campaign: Any) -> AsyncIterator[Exchange]:
+async def exchange(
+    home: Path, *, jobs: bool = False, settings: Mapping[str, Any] = MappingProxyType({}), **campaign: Any
+) -> AsyncIterator[Exchange]:
     fake, voice = FakeAsterisk("dcx-0", latency_s=0.001), Voice()
-    async with loaded_engine(home, fake, voice, jobs) as engine:
+    async with loaded_engine(home, fake, voice, jobs, **settings) as engine:
         made = Exchange(fake, engine, voice, 0, 0, fake)
         made.trunk_id = await made.add("trunks", name="carrier", host="127.0.0.1", port=5099, is_default=True)
         made.campaign_id = await made.add("campaigns", name="Solar", record=False, **campaign)
