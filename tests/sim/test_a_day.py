@@ -22,7 +22,7 @@ from tests.sim.weights import Weight, weigh
 
 pytestmark = [pytest.mark.sim, pytest.mark.sqlite_only]
 
-CALLS = int(os.environ.get("DCX_DAY_CALLS", "600"))
+CALLS = int(os.environ.get("CALLS_A_DAY", "600"))
 HOURS = 24
 LAST = 3
 """What grows is above the first hour's figure at the end of each of the last three."""
