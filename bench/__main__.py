@@ -1,4 +1,4 @@
-"""Run the bench: `python -m bench [--quick] [--only PART] [--out FILE] [--port BASE]`.
+"""Run the bench: `python -m bench [--quick] [--only PART …] [--out FILE] [--port BASE]`.
 
 Each part runs as a process of its own, with a time limit, and hands back its section; a part that fails says
 why and the table still comes out. Exit 1 if a part failed or a goal was missed. The full run writes
@@ -66,7 +66,7 @@ def main() -> int:
         os.environ[VARIABLE] = str(arguments.port)
     facts, started = machine_facts(), time.monotonic()
     sections = []
-    for part in [arguments.only] if arguments.only else PARTS:
+    for part in arguments.only or PARTS:
         print(f"bench: {PARTS[part]} …", file=sys.stderr, flush=True)
         sections.append(run_apart(part, arguments.quick))
     facts.append(f"`{command_line()}`, {time.monotonic() - started:.0f} s in all")
@@ -81,7 +81,9 @@ def main() -> int:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure DCX beside its rivals.")
     parser.add_argument("--quick", action="store_true", help="fewer calls and one turn: a look, not a measurement")
-    parser.add_argument("--only", choices=PARTS, help="run one part")
+    parser.add_argument(
+        "--only", choices=PARTS, nargs="+", metavar="PART", help=f"run some parts of {', '.join(PARTS)}"
+    )
     parser.add_argument("--out", help="where to write the table (full run of all parts: bench/results.md)")
     parser.add_argument("--port", type=int, help="the first of the ports that the bench takes (26000)")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
