@@ -31,12 +31,15 @@ def command(
 
 
 def _be_worker(settings: Settings) -> None:
+    import uvloop
+
     from dcx_ari.local import access_to_foreign
     from dcx_cli.logs import set_up_logging
     from dcx_cli.serving import serve
 
     set_up_logging(settings)
-    status = asyncio.run(serve(settings, access_to_foreign(settings)))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        status = runner.run(serve(settings, access_to_foreign(settings)))
     if status:
         raise typer.Exit(status)
 

@@ -98,7 +98,7 @@ RINGS = (
         "dcx_ari.supervisor "
         "dcx_ari.remote dcx_ari.integrations.lookup dcx_ari.store.db dcx_ari.store.errors dcx_ari.store.ledger "
         "dcx_ari.store.migrate dcx_asterisk",
-        "pydantic rich typer yaml",
+        "pydantic rich typer uvloop yaml",
     ),
     # Runs alone in a container, so nothing of the engine but the sound of the hold music.
     _ring("asterisk/dcx_asterisk", "dcx_asterisk dcx_ari.media.tones", "aiohttp", frozenset()),
