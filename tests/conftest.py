@@ -30,7 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     the summary says so. What runs in virtual time gets none, nor do pure functions.
     """
     for item in items:
-        if item.get_closest_marker("sim") is None and "/unit/decide/" not in item.path.as_posix():
+        timeless = item.get_closest_marker("sim") is not None or "/unit/decide/" in item.path.as_posix()
+        if not timeless and item.get_closest_marker("flaky") is None:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

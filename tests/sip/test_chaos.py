@@ -12,6 +12,7 @@ pytestmark = pytest.mark.sip
 SEED = 20
 
 
+@pytest.mark.flaky(reruns=3)  # sound is judged by the packet: other programs on the machine can cost some
 async def test_whatever_is_killed_those_who_talk_go_on_talking() -> None:
     plan = Plan(
         seed=SEED,
