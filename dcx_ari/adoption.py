@@ -52,9 +52,9 @@ class Adoption:
         self._metrics = metrics
         self._now_ms = now_ms
 
-    async def take_over(self, exchange: Exchange, worker: str, *, restarted: bool, seen_at: int) -> int:
-        """Adopt the calls of `worker` that no process carries; how many. If it is not ourselves, it must be dead
-        until we have returned.
+    async def take_over(self, exchange: Exchange, worker: str, *, restarted: bool, seen_at: int) -> None:
+        """Adopt the calls of `worker` that no process carries. If it is not ourselves, it must be dead until we have
+        returned.
 
         `restarted`: Asterisk is another than the worker's last one. `seen_at` (epoch ms): when the worker was last
         alive; what ended unseen is taken to have ended then, so that nothing is billed that nobody saw.
@@ -78,7 +78,6 @@ class Adoption:
         await self._strays(exchange, worker, channels, live)
         if worker != exchange.app:
             await exchange.catch_up()  # between the list and the subscription
-        return len(rows)
 
     def _adopt(
         self, exchange: Exchange, saved: Saved, live: Live, known: Mapping[str, Any], restarted: bool, seen_at: int

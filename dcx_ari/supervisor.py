@@ -282,7 +282,12 @@ class Supervisor:
     # -- the end --------------------------------------------------------------------------------------------
 
     async def _last(self, slots: Sequence[_Slot]) -> int:
-        """Wait for the workers that were told to end; each bounds its own end."""
+        """Wait for the workers that were told to end; each bounds its own end. One that was started in the very moment
+        of `stop` was not told yet.
+        """
+        for slot in slots:
+            if signal.SIGINT not in slot.told:
+                slot.tell(signal.SIGINT)
         statuses = [await slot.process.wait() for slot in slots if slot.process is not None]
         return next((status if status > 0 else 1 for status in statuses if status != 0), 0)
 

@@ -11,6 +11,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from dcx_ari.store.db import open_database
+from dcx_ari.store.migrate import migrate
 from dcx_asterisk.fetch import ensure
 from dcx_asterisk.instance import Instance
 from dcx_asterisk.phone import PORTS, Phone
@@ -18,6 +20,7 @@ from dcx_asterisk.ports import free_ports
 from dcx_asterisk.process import Asterisk, running
 from dcx_asterisk.tree import Tree
 from tests.sip.exchange import Exchange, exchange
+from tests.sip.rows import Rows
 
 MakePhone = Callable[..., Awaitable[Phone]]
 
@@ -142,3 +145,16 @@ async def x(asterisk: Asterisk, phones_tree: Tree, tmp_path: Path) -> AsyncItera
     """A running engine of its own on the Asterisk of the session, with a trunk, a campaign and its number."""
     async with exchange(asterisk, phones_tree, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+async def rows(tmp_path: Path) -> AsyncIterator[Rows]:
+    """The database of a home in which nothing runs yet."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/home/dcx.db"
+    (tmp_path / "home").mkdir()
+    await migrate(url)
+    database = open_database(url)
+    made = Rows(database)
+    await made.basics()
+    yield made
+    await database.close()

@@ -6,15 +6,12 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from dcx_ari.store.db import open_database
-from dcx_ari.store.migrate import migrate
 from dcx_asterisk.instance import Instance
 from dcx_asterisk.ports import free_ports
 from dcx_asterisk.process import adopt, start
@@ -27,18 +24,6 @@ pytestmark = pytest.mark.sip
 
 BUYER_HZ = 700
 NOTICED_S = 40.0  # 26 s is the rule; the rest is for the start, and for a machine that is busy
-
-
-@pytest.fixture
-async def rows(tmp_path: Path) -> AsyncIterator[Rows]:
-    url = f"sqlite+aiosqlite:///{tmp_path}/home/dcx.db"
-    (tmp_path / "home").mkdir()
-    await migrate(url)
-    database = open_database(url)
-    made = Rows(database)
-    await made.basics()
-    yield made
-    await database.close()
 
 
 async def test_an_asterisk_that_dies_or_freezes_is_started_again(rows: Rows, phones_tree: Tree, tmp_path: Path) -> None:

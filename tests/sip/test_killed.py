@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from dcx_ari.store.db import open_database
-from dcx_ari.store.migrate import migrate
 from dcx_asterisk.instance import Instance
 from dcx_asterisk.ports import free_ports
 from dcx_asterisk.process import running, start
@@ -69,19 +66,6 @@ async def test_calls_go_on_after_asterisk_was_killed(phones_tree: Tree, tmp_path
         finally:
             await x.engine.trunks.sync([])
             await second.stop()
-
-
-@pytest.fixture
-async def rows(tmp_path: Path) -> AsyncIterator[Rows]:
-    """The database of a home in which nothing runs yet."""
-    url = f"sqlite+aiosqlite:///{tmp_path}/home/dcx.db"
-    (tmp_path / "home").mkdir()
-    await migrate(url)
-    database = open_database(url)
-    made = Rows(database)
-    await made.basics()
-    yield made
-    await database.close()
 
 
 async def at_stage(rows: Rows, caller: str, stage: str) -> None:

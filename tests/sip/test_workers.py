@@ -6,15 +6,12 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dcx_ari.store.db import open_database
-from dcx_ari.store.migrate import migrate
 from dcx_asterisk.phone import Phone
 from dcx_asterisk.tree import Tree
 from tests.sip.command import Home
@@ -38,19 +35,6 @@ MENU = {
         "end": {"type": "hangup"},
     },
 }
-
-
-@pytest.fixture
-async def rows(tmp_path: Path) -> AsyncIterator[Rows]:
-    """The database of a home in which nothing runs yet."""
-    url = f"sqlite+aiosqlite:///{tmp_path}/home/dcx.db"
-    (tmp_path / "home").mkdir()
-    await migrate(url)
-    database = open_database(url)
-    made = Rows(database)
-    await made.basics()
-    yield made
-    await database.close()
 
 
 async def workers(home: Home) -> dict[str, dict[str, Any]]:

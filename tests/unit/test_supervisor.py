@@ -186,5 +186,22 @@ async def test_stopped_before_it_was_ready(tmp_path: Path) -> None:
         assert run.ready == []
 
 
+async def test_one_that_was_started_in_the_moment_of_the_end_is_told_too(tmp_path: Path) -> None:
+    async with supervised(tmp_path, ["a-0", "a-1"]) as run:
+        await run.until(lambda: run.ready, "ready")
+        slot = next(each for each in run.supervisor._slots if each.name == "a-1")
+        former = slot.process
+        await run.supervisor._start(slot)  # as its keeper does when it has just died
+        await run.started("a-1", 2)
+        started, slot.process = slot.process, None  # not known yet when the others are told
+        run.supervisor.stop()
+        slot.process = started
+        await asyncio.wait_for(run.task, LONG_S)
+        assert run.told("a-1") == ["SIGINT"]
+        assert former is not None
+        former.kill()
+        await former.wait()
+
+
 def test_a_worker_that_ended_calls_was_drained_as_well() -> None:
     assert ENDED_CALLS not in (0, 1, 2)  # those of a command line that went well, failed, was asked wrongly
